@@ -1,0 +1,68 @@
+//! Cropping, resizing and normalising pixels. Knows no tasks.
+
+use std::cell::RefCell;
+
+use fast_image_resize as fir;
+
+use crate::image::Image;
+
+thread_local! {
+    // A resizer keeps its buffers, so each thread has one.
+    static RESIZER: RefCell<fir::Resizer> = RefCell::new(fir::Resizer::new());
+}
+
+/// Columns `left ..` and rows `top ..` of an image. The rectangle must lie inside it.
+pub fn crop(image: &Image, left: u32, top: u32, width: u32, height: u32) -> Image {
+    let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+    for y in top..top + height {
+        let from = 3 * (y as usize * image.width as usize + left as usize);
+        rgb.extend_from_slice(&image.rgb[from..from + 3 * width as usize]);
+    }
+    Image { width, height, rgb }
+}
+
+/// A rectangle of an image (`left top width height` in source pixels, fractions allowed) resized to `width` x `height`,
+/// bilinear with antialiasing: Pillow's `resize(..., BILINEAR, box)`. The rectangle is clipped to the image.
+pub fn resize_box(image: &Image, rectangle: [f64; 4], width: u32, height: u32) -> Image {
+    let (iw, ih) = (f64::from(image.width), f64::from(image.height));
+    let left = rectangle[0].clamp(0.0, iw - f64::EPSILON * iw);
+    let top = rectangle[1].clamp(0.0, ih - f64::EPSILON * ih);
+    let w = rectangle[2].min(iw - left);
+    let h = rectangle[3].min(ih - top);
+    let source = fir::images::ImageRef::new(image.width, image.height, &image.rgb, fir::PixelType::U8x3);
+    let mut target = fir::images::Image::new(width, height, fir::PixelType::U8x3);
+    let options = fir::ResizeOptions::new()
+        .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear))
+        .crop(left, top, w, h);
+    RESIZER.with_borrow_mut(|resizer| {
+        // Invariant: `Image` holds width x height x 3 bytes and the rectangle was clipped above; these are the only
+        // causes of an error here.
+        let source = source.expect("an image holds three bytes a pixel");
+        resizer.resize(&source, &mut target, &options).expect("the crop lies inside the image");
+    });
+    Image { width, height, rgb: target.into_vec() }
+}
+
+/// Writes an image into the top left of a canvas `[3, side, side]` as `(value / 255 - mean) / std`, optionally mirrored,
+/// and zeros the rest.
+pub fn write_normalised(image: &Image, mirrored: bool, mean: [f32; 3], std: [f32; 3], side: usize, canvas: &mut [f32]) {
+    let (w, h) = (image.width as usize, image.height as usize);
+    canvas.fill(0.0);
+    for c in 0..3 {
+        // One multiply-add a value: value * a + b.
+        let (a, b) = (1.0 / (255.0 * std[c]), -mean[c] / std[c]);
+        for y in 0..h {
+            let row = &image.rgb[3 * y * w..3 * (y + 1) * w];
+            let out = &mut canvas[(c * side + y) * side..][..w];
+            if mirrored {
+                for (o, p) in out.iter_mut().rev().zip(row.chunks_exact(3)) {
+                    *o = f32::from(p[c]) * a + b;
+                }
+            } else {
+                for (o, p) in out.iter_mut().zip(row.chunks_exact(3)) {
+                    *o = f32::from(p[c]) * a + b;
+                }
+            }
+        }
+    }
+}

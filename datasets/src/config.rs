@@ -1,0 +1,252 @@
+//! What a user may say about data, with every default. Reads no files.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// Per-channel mean of ImageNet's training images, RGB in 0..1.
+const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+/// Per-channel standard deviation, as above.
+const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// Where samples come from and how they are prepared. Either `scenes`, or `imagenet` and/or `coco`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Built-in data, made on the spot.
+    pub scenes: Option<ScenesConfig>,
+    /// Classification from folders.
+    pub imagenet: Option<ImagenetPaths>,
+    /// Detection and instance segmentation from COCO files.
+    pub coco: Option<CocoPaths>,
+    /// How classification images are prepared.
+    pub classification: ClassificationOptions,
+    /// How detection images are prepared.
+    pub detection: DetectionOptions,
+    /// What to do with a file that cannot be read during a run.
+    pub on_bad_sample: OnBadSample,
+    /// Batches prepared ahead of the training step, 1 to 64.
+    pub prefetch: usize,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        DataConfig {
+            scenes: None,
+            imagenet: None,
+            coco: None,
+            classification: ClassificationOptions::default(),
+            detection: DetectionOptions::default(),
+            on_bad_sample: OnBadSample::Stop,
+            prefetch: 4,
+        }
+    }
+}
+
+/// The built-in data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScenesConfig {
+    /// Training images for each task; a quarter as many are made for validation.
+    pub images: usize,
+    /// Side of the square images in pixels.
+    pub size: u32,
+    /// Everything drawn is a function of it.
+    pub seed: u64,
+    /// What is drawn.
+    pub sprites: Sprites,
+}
+
+impl Default for ScenesConfig {
+    fn default() -> Self {
+        ScenesConfig { images: 2000, size: 64, seed: 0, sprites: Sprites::Shapes }
+    }
+}
+
+/// What the objects of a scene look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sprites {
+    /// Six drawn shapes: circle, cross, ring, square, star, triangle.
+    Shapes,
+}
+
+/// Folders in ImageNet's layout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImagenetPaths {
+    /// Holds `train/<class>/` and `val/<class>/`.
+    pub root: PathBuf,
+}
+
+/// Folders and files in COCO's layout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CocoPaths {
+    /// Folder of the training images.
+    pub train_images: PathBuf,
+    /// Instances JSON of the training images.
+    pub train_annotations: PathBuf,
+    /// Folder of the validation images.
+    pub val_images: PathBuf,
+    /// Instances JSON of the validation images.
+    pub val_annotations: PathBuf,
+}
+
+/// How a classification image becomes a sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassificationOptions {
+    /// Area of the random crop as a share of the image, from and to.
+    pub crop_scale: [f32; 2],
+    /// Width over height of the random crop, from and to.
+    pub crop_ratio: [f32; 2],
+    /// Mirror half of the training images.
+    pub flip: bool,
+    /// Subtracted from each channel (RGB in 0..1).
+    pub mean: [f32; 3],
+    /// Each channel is divided by it.
+    pub std: [f32; 3],
+}
+
+impl Default for ClassificationOptions {
+    fn default() -> Self {
+        ClassificationOptions {
+            crop_scale: [0.08, 1.0],
+            crop_ratio: [3.0 / 4.0, 4.0 / 3.0],
+            flip: true,
+            mean: IMAGENET_MEAN,
+            std: IMAGENET_STD,
+        }
+    }
+}
+
+/// How a detection image becomes a sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DetectionOptions {
+    /// Random scale relative to the scale at which the image just fits the canvas, from and to.
+    pub scale_jitter: [f32; 2],
+    /// Mirror half of the training images.
+    pub flip: bool,
+    /// Ground truths kept an image (G); more are dropped in file order.
+    pub max_instances: usize,
+    /// Side of the mask targets (M), cropped to their boxes.
+    pub mask_size: usize,
+    /// A box with a side below this, in canvas pixels after augmentation, is dropped.
+    pub min_box: f32,
+    /// Subtracted from each channel (RGB in 0..1).
+    pub mean: [f32; 3],
+    /// Each channel is divided by it.
+    pub std: [f32; 3],
+}
+
+impl Default for DetectionOptions {
+    fn default() -> Self {
+        DetectionOptions {
+            scale_jitter: [0.1, 2.5],
+            flip: true,
+            max_instances: 100,
+            mask_size: 112,
+            min_box: 1.0,
+            mean: IMAGENET_MEAN,
+            std: IMAGENET_STD,
+        }
+    }
+}
+
+/// What a run does with a sample that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBadSample {
+    /// End the run and name the file.
+    #[default]
+    Stop,
+    /// Train on the next readable sample instead, leave it out of evaluation, count it.
+    Skip,
+}
+
+impl DataConfig {
+    /// Checks ranges and combinations; reads nothing from disk.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key, its value and the range.
+    pub fn validate(&self) -> Result<(), Error> {
+        match (&self.scenes, &self.imagenet, &self.coco) {
+            (None, None, None) => {
+                return Err(Error::config(
+                    "data",
+                    "without a source",
+                    "give data.scenes, or data.imagenet and/or data.coco",
+                ));
+            }
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+                return Err(Error::config(
+                    "data",
+                    "scenes and files at once",
+                    "keep either data.scenes or data.imagenet / data.coco",
+                ));
+            }
+            _ => {}
+        }
+        if let Some(scenes) = &self.scenes {
+            scenes.validate()?;
+        }
+        let c = &self.classification;
+        range("data.classification.crop_scale", c.crop_scale, 0.0, 1.0, "two ordered numbers in (0, 1]")?;
+        range("data.classification.crop_ratio", c.crop_ratio, 0.0, 100.0, "two ordered numbers in (0, 100]")?;
+        normalisation("data.classification", c.mean, c.std)?;
+        let d = &self.detection;
+        range("data.detection.scale_jitter", d.scale_jitter, 0.0, 100.0, "two ordered numbers in (0, 100]")?;
+        whole("data.detection.max_instances", d.max_instances, 1, 10_000)?;
+        whole("data.detection.mask_size", d.mask_size, 1, 1024)?;
+        if !(d.min_box.is_finite() && d.min_box >= 0.0) {
+            return Err(Error::config(
+                "data.detection.min_box",
+                d.min_box,
+                "must be a finite number of pixels, 0 or more",
+            ));
+        }
+        normalisation("data.detection", d.mean, d.std)?;
+        whole("data.prefetch", self.prefetch, 1, 64)
+    }
+}
+
+impl ScenesConfig {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key, its value and the range.
+    pub fn validate(&self) -> Result<(), Error> {
+        // A quarter of the images is for validation, where each of the six classes must occur.
+        whole("data.scenes.images", self.images, 24, 1_000_000)?;
+        whole("data.scenes.size", self.size as usize, 32, 1024)
+    }
+}
+
+fn whole(key: &str, value: usize, from: usize, to: usize) -> Result<(), Error> {
+    if (from..=to).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::config(key, value, format!("must be from {from} to {to}")))
+}
+
+/// `above < value[0] <= value[1] <= to`; comparisons with NaN are false and so refused.
+fn range(key: &str, value: [f32; 2], above: f32, to: f32, wanted: &str) -> Result<(), Error> {
+    if value[0] > above && value[0] <= value[1] && value[1] <= to {
+        return Ok(());
+    }
+    Err(Error::config(key, value, format!("must be {wanted}")))
+}
+
+fn normalisation(at: &str, mean: [f32; 3], std: [f32; 3]) -> Result<(), Error> {
+    if !mean.iter().all(|m| m.is_finite()) {
+        return Err(Error::config(format!("{at}.mean"), mean, "must be three finite numbers"));
+    }
+    if !std.iter().all(|s| s.is_finite() && *s > 0.0) {
+        return Err(Error::config(format!("{at}.std"), std, "must be three numbers above 0"));
+    }
+    Ok(())
+}

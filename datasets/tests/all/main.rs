@@ -1,0 +1,10 @@
+//! Tests of the crate through its public API, one room a subject. One binary, so that it links once.
+
+mod decoding;
+mod detection;
+mod loading;
+mod readers;
+mod real_data;
+mod scenes;
+mod support;
+mod transforms;

@@ -1,0 +1,78 @@
+//! Small real collections, where they are at hand: the folder that ADAMV_REAL_DATA names, else ../shared/real beside
+//! the workspace.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use adamv_datasets::{
+    BatchSource, ClassificationDataset, ClassificationOptions, DetectionDataset, DetectionOptions, Loader, Rle, Split,
+    check,
+};
+
+fn real(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("ADAMV_REAL_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/real"), PathBuf::from);
+    let folder = root.join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: ../shared/real is not here");
+    None
+}
+
+#[test]
+fn real_collections_are_clean() {
+    for (name, images, annotations) in [("coco_cc", 52, 352), ("caltech101_mini", 720, 0)] {
+        let Some(folder) = real(name) else { return };
+        let report = check(&folder).unwrap();
+        assert_eq!(report.problems, [], "{name}");
+        assert_eq!((report.images, report.annotations), (images, annotations), "{name}");
+    }
+}
+
+#[test]
+fn real_images_become_batches() {
+    let (Some(caltech), Some(coco)) = (real("caltech101_mini"), real("coco_cc")) else { return };
+    let options = ClassificationOptions::default();
+    let train = Arc::new(ClassificationDataset::open(&caltech, Split::Train, &options, 224).unwrap());
+    assert_eq!((train.len(), train.classes().len()), (480, 20));
+    for batch in Loader::train(Arc::clone(&train), 16, 0, 0, 3, 2) {
+        let batch = batch.unwrap();
+        assert!(batch.images.iter().all(|v| v.abs() < 3.0));
+    }
+    let (images, annotations) = (coco.join("val2017"), coco.join("annotations/instances_val2017.json"));
+    let val = DetectionDataset::open(&images, &annotations, Split::Val, &DetectionOptions::default(), 320).unwrap();
+    assert_eq!((val.len(), val.category_ids().len(), val.category_ids()[79]), (27, 80, 90));
+    let picks: Vec<_> = adamv_datasets::order::picks_for_step(val.len(), 27, 3, 0);
+    let batch = val.train_batch(&picks, 3).unwrap();
+    let kept = batch.labels.iter().filter(|&&l| l >= 0).count();
+    assert!(kept > 40, "{kept} instances");
+    for (g, label) in batch.labels.iter().enumerate() {
+        let [x1, y1, x2, y2] = std::array::from_fn(|k| batch.boxes[4 * g + k]);
+        if *label >= 0 {
+            assert!(x2 - x1 >= 1.0 && y2 - y1 >= 1.0 && x2 <= 320.0 && y2 <= 320.0);
+        } else {
+            assert_eq!([x1, y1, x2, y2], [0.0; 4]);
+        }
+    }
+}
+
+#[test]
+fn areas_of_polygons_are_near_the_files() {
+    let Some(folder) = real("cocoapi_val2014_100") else { return };
+    let text = std::fs::read_to_string(folder.join("instances_val2014_100.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut checked = 0;
+    for annotation in file["annotations"].as_array().unwrap() {
+        let image = file["images"].as_array().unwrap().iter().find(|i| i["id"] == annotation["image_id"]).unwrap();
+        let side = |key: &str| image[key].as_u64().unwrap() as u32;
+        if annotation["iscrowd"] == 0 {
+            let polygons: Vec<Vec<f64>> = serde_json::from_value(annotation["segmentation"].clone()).unwrap();
+            let rle = Rle::from_polygons(&polygons, side("height"), side("width")).unwrap();
+            let (area, want) = (rle.area() as f64, annotation["area"].as_f64().unwrap());
+            assert!((area - want).abs() < 0.1 * want + 40.0, "{}: {area}, {want}", annotation["id"]);
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 830);
+}

@@ -1,0 +1,264 @@
+//! The command line: every subcommand and flag, each defined once with its help. Does nothing itself.
+
+use std::path::PathBuf;
+
+use adamv_datasets::Task;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Trains and evaluates multi-task vision systems on the same data with the same budget, and reports which is better.
+#[derive(Debug, Parser)]
+#[command(
+    name = "adamv-bench",
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("ADAMV_COMMIT"), ")"),
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 fine; 1 anything not named here; 2 wrong arguments, suite or configuration; 3 regression; \
+                  4 nothing was measured; 5 environment or set-up."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what is here (libtorch, devices, threads, memory, disk), what is missing, and how to mend it
+    Doctor(DoctorArgs),
+    /// Make and check data sets
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Train and evaluate every cell of a suite
+    Run(RunArgs),
+    /// Say which cells of a run are done, failed, skipped, running or waiting
+    Status(StatusArgs),
+    /// Evaluate results that are already there
+    #[command(subcommand)]
+    Eval(EvalCommand),
+    /// Run a trained cell on a folder of images: class scores and COCO results
+    Predict(PredictArgs),
+    /// Run a backbone's weights on a tensor of images and write tokens and pooled features
+    Features(FeaturesArgs),
+    /// Write report.md, a self-contained report.html, tables and figures of a run
+    Report(ReportArgs),
+    /// Print the JSON Schema of a cell's record.json
+    Schema,
+}
+
+/// Where tensors are computed.
+#[derive(Debug, Args)]
+pub struct DeviceArg {
+    /// Device: cpu, cuda (the first GPU) or cuda:N; never falls back to another one
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// A device that must be usable: cpu, cuda or cuda:N; exit 5 when it isn't
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Make a built-in data set on disk
+    #[command(subcommand)]
+    Make(MakeCommand),
+    /// Read every file of a data set and print what is broken; exit 1 if anything is
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MakeCommand {
+    /// Drawn scenes with known classes, boxes and masks, in ImageNet's and in COCO's layout
+    Scenes(ScenesArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  adamv-bench data make scenes --out .data/scenes --images 2000 --size 64")]
+pub struct ScenesArgs {
+    /// Folder to write to; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Training images for each task; a quarter as many are made for validation [default: as in a suite]
+    #[arg(long, value_name = "N")]
+    pub images: Option<usize>,
+    /// Side of the square images in pixels [default: as in a suite]
+    #[arg(long, value_name = "PX")]
+    pub size: Option<u32>,
+    /// Everything drawn is a function of it [default: as in a suite]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// What is drawn
+    #[arg(long, value_enum, default_value_t = SpritesArg::Shapes)]
+    pub sprites: SpritesArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SpritesArg {
+    /// Six drawn shapes
+    Shapes,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// A folder in ImageNet's layout (train/<class>/), in COCO's (images and instances JSON), or made by `data make`
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  adamv-bench run suite/suites/smoke.yaml
+  adamv-bench run suite/suites/smoke.yaml --only system=stl,seed=0 --dry-run
+  adamv-bench run suite/suites/real.yaml --set data.imagenet.root=/data/imagenet --device cuda
+
+A finished cell is skipped, an unfinished one goes on from its last checkpoint: run the same command again after a stop.")]
+pub struct RunArgs {
+    /// Suite file (YAML); relative paths in its `data` are relative to the current directory
+    #[arg(value_name = "SUITE")]
+    pub suite: PathBuf,
+    /// Run directory; made if missing [default: runs/<suite name>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Run only some cells: system=, backbone=, variant= or seed=; values of one key widen, keys narrow
+    #[arg(long, value_name = "KEY=VALUE,..", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Change one value of every cell, VALUE as YAML: data., model., training. or evaluation. and the path below it; may
+    /// be given several times
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// CPU threads for tensors and for decoding images [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Print the cells, their steps and sizes, and stop; writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Run directory
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// The COCO API's twelve numbers for a results file
+    Coco(CocoArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  adamv-bench eval coco --gt instances_val2017.json --dt detections.json --iou-type segm"
+)]
+pub struct CocoArgs {
+    /// Ground truth: a COCO instances JSON file
+    #[arg(long, value_name = "FILE")]
+    pub gt: PathBuf,
+    /// Detections: a COCO results JSON file, a list of {image_id, category_id, bbox or segmentation, score}
+    #[arg(long, value_name = "FILE")]
+    pub dt: PathBuf,
+    /// What overlaps: boxes or masks
+    #[arg(long, value_enum)]
+    pub iou_type: IouArg,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum IouArg {
+    Bbox,
+    Segm,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  adamv-bench predict --cell runs/smoke/stl-vit-micro-s0 --images photos --out predictions"
+)]
+pub struct PredictArgs {
+    /// Folder of a finished cell
+    #[arg(long, value_name = "DIR")]
+    pub cell: PathBuf,
+    /// Folder of JPEG or PNG images
+    #[arg(long, value_name = "DIR")]
+    pub images: PathBuf,
+    /// Folder for classification.parquet and detection.json; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub device: DeviceArg,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A YAML backbone: {image_size: 224, patch_size: 16, depth: 12, width: 384, heads: 6, mlp: 1536, pool: mean}
+Input: tensor `images` [B,3,Y,X] float32. Output: `tokens` [B,N,D] after the last norm, `pooled` [B,D]."
+)]
+pub struct FeaturesArgs {
+    /// Name of a preset (such as vit-small) or a YAML file
+    #[arg(long, value_name = "NAME|YAML")]
+    pub backbone: String,
+    /// Weights under timm's names
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub weights: PathBuf,
+    /// Images
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub input: PathBuf,
+    /// Features
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    /// Whose embeddings are used
+    #[arg(long, value_enum, default_value_t = TaskArg::Classification)]
+    pub task: TaskArg,
+    #[command(flatten)]
+    pub device: DeviceArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum TaskArg {
+    Classification,
+    Detection,
+}
+
+impl From<TaskArg> for Task {
+    fn from(task: TaskArg) -> Self {
+        match task {
+            TaskArg::Classification => Task::Classification,
+            TaskArg::Detection => Task::Detection,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Run directory
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Folder to write to; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

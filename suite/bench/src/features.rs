@@ -1,0 +1,49 @@
+//! `features` and `predict`: arguments to the engine and back.
+
+use std::path::Path;
+
+use adamv_engine::{FeaturesBackbone, FeaturesConfig};
+use adamv_models::config::BACKBONES;
+
+use crate::cli::{FeaturesArgs, PredictArgs};
+use crate::exit::Failure;
+use crate::explain::unknown;
+use crate::{torch, yaml};
+
+/// Writes a backbone's features of a tensor of images.
+pub fn features(args: &FeaturesArgs) -> Result<(), Failure> {
+    torch::start()?;
+    let device = torch::device(&args.device.device)?;
+    torch::threads(None)?;
+    let backbone = backbone(&args.backbone)?;
+    adamv_engine::features(&backbone, args.task.into(), &args.weights, &args.input, &args.out, device)?;
+    eprintln!("wrote {}", args.out.display());
+    Ok(())
+}
+
+/// A preset's name, or a YAML file.
+fn backbone(name: &str) -> Result<FeaturesBackbone, Failure> {
+    if BACKBONES.contains(&name) {
+        return Ok(FeaturesBackbone::Preset(name.into()));
+    }
+    let path = Path::new(name);
+    let like_a_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    if !like_a_file && !path.is_file() {
+        return Err(Failure::usage(format!(
+            "--backbone: {}; or give a YAML file",
+            unknown("backbone", name, &BACKBONES)
+        )));
+    }
+    let text = yaml::read(path)?;
+    yaml::parse::<FeaturesConfig>(path, &text).map(FeaturesBackbone::Yaml)
+}
+
+/// Runs a trained cell on a folder of images.
+pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
+    torch::start()?;
+    let device = torch::device(&args.device.device)?;
+    torch::threads(None)?;
+    let summary = adamv_engine::predict(&args.cell, &args.images, &args.out, device)?;
+    eprintln!("{} images, {} detections, in {}", summary.images, summary.detections, args.out.display());
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The adamv-bench binary: reads the command line, calls the room of the command, and turns its end into an exit code.
+//!
+//! Architecture invariant: this crate holds no mathematics. Training and evaluation are the engine's, numbers are the
+//! metrics', records are the store's, pages are the reports'.
+
+mod cli;
+mod data;
+mod doctor;
+mod errors;
+mod eval;
+mod exit;
+mod explain;
+mod features;
+mod json;
+mod locate;
+mod matrix;
+mod nearest;
+mod overrides;
+mod plan;
+mod preflight;
+mod progress;
+mod report;
+mod run;
+mod status;
+mod suite_file;
+mod text_table;
+mod torch;
+mod yaml;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, DataCommand, EvalCommand, MakeCommand};
+use exit::Failure;
+
+fn main() -> ExitCode {
+    // clap itself ends with 0 for --help and with 2 for wrong arguments.
+    let cli = Cli::parse();
+    match dispatch(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Doctor(args) => doctor::doctor(args),
+        Command::Data(DataCommand::Make(MakeCommand::Scenes(args))) => data::make_scenes(args),
+        Command::Data(DataCommand::Check(args)) => data::check(args),
+        Command::Run(args) => run::run(args),
+        Command::Status(args) => status::status(args),
+        Command::Eval(EvalCommand::Coco(args)) => eval::coco(args),
+        Command::Predict(args) => features::predict(args),
+        Command::Features(args) => features::features(args),
+        Command::Report(args) => report::report(args),
+        Command::Schema => json::print(&adamv_store::schema()),
+    }
+}

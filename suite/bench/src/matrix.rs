@@ -1,0 +1,274 @@
+//! From a suite to its cells: system x backbone x variant x seed, each with its whole configuration resolved.
+//!
+//! Layers, the later over the earlier: the defaults on the configuration's fields (for the model: the backbone's preset),
+//! the suite file, the variant's `set`, `--set`.
+
+use std::fmt::Display;
+
+use adamv_engine::CellConfig;
+use adamv_engine::config::{EvaluationConfig, TrainingConfig};
+use adamv_models::config::preset;
+use serde::Serialize;
+use serde_yaml::Value;
+
+use crate::exit::Failure;
+use crate::explain::explain;
+use crate::locate::{Step, steps};
+use crate::overrides::{Override, PARTS, apply, merge};
+use crate::suite_file::{Suite, Variant};
+
+/// Every cell of a suite in the order in which they run, resolved and valid.
+pub fn cells(suite: &Suite, sets: &[Override]) -> Result<Vec<CellConfig>, Failure> {
+    let file = &suite.file;
+    let mut cells = Vec::new();
+    for backbone in &file.backbones {
+        for (index, variant) in file.variants.iter().enumerate() {
+            let base = resolve(suite, sets, backbone, index, variant)?;
+            for system in &file.systems {
+                for &seed in &file.seeds {
+                    cells.push(CellConfig { system: system.clone(), seed, ..base.clone() });
+                }
+            }
+        }
+    }
+    // Systems side by side: a run that is stopped half-way has whole pairs to compare.
+    cells.sort_by_key(|cell| {
+        let place = |list: &[String], name: &str| list.iter().position(|x| x == name);
+        (place(&file.backbones, &cell.backbone), file.variants.iter().position(|v| v.name == cell.variant), cell.seed)
+    });
+    Ok(cells)
+}
+
+/// The configuration of one backbone and variant; system and seed are the suite's first.
+fn resolve(
+    suite: &Suite,
+    sets: &[Override],
+    backbone: &str,
+    index: usize,
+    variant: &Variant,
+) -> Result<CellConfig, Failure> {
+    let blame = Blame { suite, sets, index, variant };
+    let model = preset(backbone).map_err(|e| Failure::usage(e.to_string()))?;
+    let mut config = plain(&serde_json::json!({
+        "suite": suite.file.name,
+        "task_version": suite.file.task_version,
+        "system": suite.file.systems[0],
+        "backbone": backbone,
+        "variant": variant.name,
+        "seed": suite.file.seeds[0],
+    }))?;
+    for (part, defaults) in PARTS.iter().zip([
+        plain(&adamv_datasets::DataConfig::default())?,
+        plain(&model)?,
+        plain(&TrainingConfig::default())?,
+        plain(&EvaluationConfig::default())?,
+    ]) {
+        config[*part] = defaults;
+        if let Some(written) = suite.raw.get(part).filter(|written| !written.is_null()) {
+            merge(&mut config[*part], written);
+        }
+    }
+    // An optional part that the suite wrote in part, such as `scenes: {images: 9}`, gets its other keys: paths can name them.
+    let data: adamv_datasets::DataConfig =
+        typed(&config["data"]).map_err(|(path, what)| blame.failure(&format!("data.{path}"), &what))?;
+    config["data"] = plain(&data)?;
+
+    for (path, value) in &variant.set {
+        apply(&mut config, &Override { path: path.clone(), value: value.clone() })
+            .map_err(|what| suite.at(&blame.in_variant(path), &what))?;
+    }
+    for set in sets {
+        apply(&mut config, set).map_err(|what| Failure::usage(format!("--set {what}")))?;
+    }
+    let cell: CellConfig = typed(&config).map_err(|(path, what)| blame.failure(&path, &what))?;
+    cell.validate().map_err(|error| {
+        let message = error.to_string();
+        // These messages begin with the key: `training.joint.steps: 0 is not possible; ...`, `data.prefetch is 0: ...`.
+        let key: String = message.chars().take_while(|c| c.is_ascii_alphanumeric() || "._".contains(*c)).collect();
+        blame.failure(&key, &message)
+    })?;
+    Ok(cell)
+}
+
+/// Who wrote a value: the command line, a variant, or the file.
+struct Blame<'a> {
+    suite: &'a Suite,
+    sets: &'a [Override],
+    index: usize,
+    variant: &'a Variant,
+}
+
+impl Blame<'_> {
+    fn in_variant(&self, path: &str) -> Vec<Step> {
+        let mut place = steps(&format!("variants[{}].set", self.index));
+        place.push(Step::Key(path.into()));
+        place
+    }
+
+    /// The message `what` about the value at `key`, said where the value was given.
+    fn failure(&self, key: &str, what: &str) -> Failure {
+        let what = if what.starts_with(key) { what.to_string() } else { format!("{key}: {what}") };
+        let about = |path: &str| {
+            let longer =
+                |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            longer(key, path) || longer(path, key)
+        };
+        if let Some(set) = self.sets.iter().rev().find(|set| about(&set.path)) {
+            return Failure::usage(format!("--set {}: {what}", set.path));
+        }
+        if let Some(path) = self.variant.set.keys().find(|path| about(path)) {
+            return self.suite.at(&self.in_variant(path), &what);
+        }
+        self.suite.at(&steps(key), &what)
+    }
+}
+
+/// A typed value as plain YAML values.
+fn plain(value: &impl Serialize) -> Result<Value, Failure> {
+    serde_yaml::to_value(value)
+        .map_err(|e| Failure::new(crate::exit::OTHER, format!("a configuration can't be written as YAML: {e}")))
+}
+
+/// A plain value as a typed one; the error is the dotted path and what is wrong. It goes through text because only
+/// the reader of text tells the path.
+fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
+    let text = serde_yaml::to_string(value).map_err(|e| (String::new(), e.to_string()))?;
+    serde_yaml::from_str(&text).map_err(|e| {
+        let explained = explain(&e);
+        (explained.path, explained.what)
+    })
+}
+
+/// A choice of cells: `--only system=stl,seed=0`. Values of one key widen the choice, keys narrow it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Only(Vec<(String, String)>);
+
+const KEYS: [&str; 4] = ["system", "backbone", "variant", "seed"];
+
+impl Only {
+    pub fn parse(filters: &[String]) -> Result<Self, Failure> {
+        let pairs = filters.iter().map(|filter| match filter.split_once('=') {
+            Some((key, value)) if KEYS.contains(&key.trim()) => Ok((key.trim().to_string(), value.trim().to_string())),
+            Some((key, _)) => {
+                Err(Failure::usage(format!("--only {filter}: {}", crate::explain::unknown("key", key, &KEYS))))
+            }
+            None => Err(Failure::usage(format!("--only {filter}: is not KEY=VALUE; keys are {}", KEYS.join(", ")))),
+        });
+        pairs.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The chosen cells; a filter that no cell has, or a combination that no cell has, is an error.
+    pub fn choose(&self, cells: Vec<CellConfig>) -> Result<Vec<CellConfig>, Failure> {
+        for (key, value) in &self.0 {
+            let mut there: Vec<String> = Vec::new();
+            for cell in &cells {
+                let has = field(cell, key);
+                if !there.contains(&has) {
+                    there.push(has);
+                }
+            }
+            if !there.contains(value) {
+                return Err(Failure::usage(format!(
+                    "--only {key}={value}: no cell of the suite has it; its values of {key} are: {}",
+                    there.join(", ")
+                )));
+            }
+        }
+        let chosen = |cell: &CellConfig| {
+            KEYS.iter().all(|key| {
+                let mut wanted = self.0.iter().filter(|(k, _)| k == key).peekable();
+                wanted.peek().is_none() || wanted.any(|(_, value)| *value == field(cell, key))
+            })
+        };
+        Ok(cells.into_iter().filter(chosen).collect())
+    }
+}
+
+fn field(cell: &CellConfig, key: &str) -> String {
+    let value: &dyn Display = match key {
+        "system" => &cell.system,
+        "backbone" => &cell.backbone,
+        "variant" => &cell.variant,
+        _ => &cell.seed,
+    };
+    value.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite_file::tests::{SMALL, suite};
+
+    fn resolved(text: &str, sets: &[&str]) -> Result<Vec<CellConfig>, String> {
+        let sets: Vec<Override> = sets.iter().map(|set| Override::parse(set).unwrap()).collect();
+        cells(&suite(text).unwrap(), &sets).map_err(|e| e.message)
+    }
+
+    #[test]
+    fn layers_lie_in_order() {
+        let cells = resolved(SMALL, &["training.joint.steps=9", "data.scenes.seed=5"]).unwrap();
+        assert_eq!(cells.len(), 8);
+        let names: Vec<_> = cells.iter().map(|c| format!("{} {} {}", c.variant, c.seed, c.system)).collect();
+        assert_eq!(names[..4], ["base 0 stl", "base 0 mtl-vit", "base 1 stl", "base 1 mtl-vit"]);
+        assert_eq!(cells[0].training.joint.steps, 9); // --set
+        assert_eq!(cells[0].training.detection.steps, 4); // suite
+        assert_eq!(cells[0].training.detection.weight_decay, 1e-4); // default of this schedule, not of any
+        assert_eq!((cells[0].model.detector.stages, cells[4].model.detector.stages), (1, 3)); // preset, variant
+        let scenes = cells[0].data.scenes.as_ref().unwrap();
+        assert_eq!((scenes.images, scenes.seed), (32, 5));
+    }
+
+    #[test]
+    fn wrong_values_say_where_they_were_given() {
+        let variant = SMALL.replace("model.detector.stages: 3", "model.detector.stages: 9");
+        let odd = SMALL.replace("training:", "model: {inputs: {classification: {image_size: 65}}}\ntraining:");
+        for (text, sets, wanted) in [
+            (
+                SMALL,
+                vec!["training.joint.steps=-1"],
+                "--set training.joint.steps: training.joint.steps: `-1` is not possible here",
+            ),
+            (
+                SMALL,
+                vec!["training.joint.steps=0"],
+                "--set training.joint.steps: training.joint.steps: 0 is not possible",
+            ),
+            (SMALL, vec!["training.joint.stepz=1"], "--set unknown path `training.joint.stepz`; the nearest"),
+            (SMALL, vec!["data.coco.rood=1"], "--set data.coco.rood: data.coco: unknown key `rood`"),
+            (&variant, vec![], "s.yaml:15:27: model.detector.stages: 9 is not possible"),
+            (
+                &odd,
+                vec![],
+                "s.yaml:9:35: model.inputs.classification.image_size: 65 is not possible; give a multiple of patch_size (8)",
+            ),
+            (
+                &SMALL.replace("warmup: 1}\n  class", "warmup: 7}\n  class"),
+                vec![],
+                "s.yaml:10:21: training.joint.warmup: 7 is not possible",
+            ),
+            (
+                &SMALL.replace("model.detector.stages", "model.detector.stage"),
+                vec![],
+                "s.yaml:15:27: unknown path `model.detector.stage`; the nearest",
+            ),
+            (&SMALL.replace("images: 32", "images: 3"), vec![], "s.yaml:8:12: data.scenes.images"),
+        ] {
+            let error = resolved(text, &sets).unwrap_err();
+            assert!(error.contains(wanted), "{sets:?}:\n{error}");
+        }
+    }
+
+    #[test]
+    fn only_narrows_and_widens() {
+        let choose = |filters: &[&str]| {
+            let filters: Vec<String> = filters.iter().map(|f| f.to_string()).collect();
+            Only::parse(&filters).and_then(|only| only.choose(resolved(SMALL, &[]).unwrap())).map_err(|e| e.message)
+        };
+        assert_eq!(choose(&[]).unwrap().len(), 8);
+        assert_eq!(choose(&["system=stl", "seed=1"]).unwrap().len(), 2);
+        assert_eq!(choose(&["seed=0", "seed=1", "variant=base"]).unwrap().len(), 4);
+        assert!(choose(&["system=taps"]).unwrap_err().contains("values of system are: stl, mtl-vit"));
+        assert!(choose(&["sistem=stl"]).unwrap_err().contains("nearest known key is `system`"));
+        assert!(choose(&["stl"]).unwrap_err().contains("is not KEY=VALUE"));
+    }
+}

@@ -1,0 +1,207 @@
+//! What a run would do: its cells, where each lies, and what is already there. Reads the run directory, writes nothing.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use adamv_engine::CellConfig;
+use adamv_store::{CellDir, CellId, Record, RunDir, RunPlan, Status, cell_key, read_record, write_bytes_atomic};
+use serde_json::Value;
+
+use crate::exit::{Failure, OTHER};
+use crate::json;
+use crate::text_table::{TextTable, grouped};
+
+/// A cell that was chosen to run.
+pub struct Job {
+    pub id: CellId,
+    pub config: CellConfig,
+    /// `config` as records hold it.
+    pub resolved: Value,
+    pub dir: CellDir,
+    /// The record that is there already, of this very configuration.
+    pub record: Option<Record>,
+}
+
+impl Job {
+    /// Name of the cell's folder.
+    pub fn name(&self) -> String {
+        self.dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Finished in an earlier run.
+    pub fn done(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.status == Status::Done)
+    }
+}
+
+/// The run directory's plan with the chosen cells in it, and the cells.
+///
+/// # Errors
+/// The directory holds another suite, or a cell of the same name with another configuration.
+pub fn plan(
+    suite: &str,
+    out: &Path,
+    command: Vec<String>,
+    cells: Vec<CellConfig>,
+) -> Result<(RunPlan, Vec<Job>), Failure> {
+    let earlier = match RunDir::open(out) {
+        Ok(dir) => dir.plan()?,
+        Err(adamv_store::Error::NotARun { .. }) => None,
+        Err(_) if !out.exists() => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(plan) = earlier.as_ref().filter(|plan| plan.suite != suite) {
+        return Err(Failure::usage(format!(
+            "{}: holds a run of the suite `{}`, not of `{suite}`; give another --out",
+            out.display(),
+            plan.suite
+        )));
+    }
+    let mut ids: Vec<(CellId, String)> = Vec::new();
+    let mut resolved = Vec::new();
+    for cell in &cells {
+        let value = as_recorded(cell)?;
+        // A cell's key covers its data, which is not read yet: until its record is there, the plan has the configuration's.
+        ids.push((id(cell), cell_key(&value)));
+        resolved.push(value);
+    }
+    // Cells of an earlier run with another --only stay in the plan: their results still count.
+    let chosen = ids.len();
+    for cell in earlier.into_iter().flat_map(|plan| plan.cells) {
+        if ids.iter().all(|(id, _)| *id != cell.id) {
+            ids.push((cell.id, cell.cell_key));
+        }
+    }
+    let mut plan = RunPlan::new(suite, command, ids)?;
+    let mut jobs = Vec::new();
+    for ((config, resolved), planned) in cells.into_iter().zip(resolved).zip(&mut plan.cells[..chosen]) {
+        let dir = CellDir::new(out.join(&planned.dir));
+        let record = read_record(dir.path())?;
+        let there = match &record {
+            Some(record) => Some(record.config.clone()),
+            None => begun_config(&dir)?,
+        };
+        if let Some(there) = there {
+            same_config(&dir, &there, &resolved)?;
+        }
+        if let Some(record) = &record {
+            planned.cell_key.clone_from(&record.cell_key);
+        }
+        jobs.push(Job { id: planned.id.clone(), config, resolved, dir, record });
+    }
+    Ok((plan, jobs))
+}
+
+/// The coordinates of a cell.
+fn id(cell: &CellConfig) -> CellId {
+    CellId {
+        suite: cell.suite.clone(),
+        system: cell.system.clone(),
+        backbone: cell.backbone.clone(),
+        variant: cell.variant.clone(),
+        seed: cell.seed,
+    }
+}
+
+/// A configuration as it looks once it has been written to a record and read back.
+fn as_recorded(cell: &CellConfig) -> Result<Value, Failure> {
+    serde_json::to_value(cell)
+        .and_then(|value| serde_json::from_str(&value.to_string()))
+        .map_err(|e| Failure::new(OTHER, format!("a configuration can't be written as JSON: {e}")))
+}
+
+/// Where a cell that has begun keeps its configuration: its checkpoints fit no other one.
+fn config_path(dir: &CellDir) -> PathBuf {
+    dir.path().join("config.json")
+}
+
+/// Writes the configuration of a cell that begins.
+pub fn write_config(job: &Job) -> Result<(), Failure> {
+    let text = format!("{:#}\n", job.resolved);
+    Ok(write_bytes_atomic(&config_path(&job.dir), text.as_bytes())?)
+}
+
+/// The configuration of a cell that has begun.
+fn begun_config(dir: &CellDir) -> Result<Option<Value>, Failure> {
+    let path = config_path(dir);
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+            let folder = dir.path().display();
+            Failure::new(OTHER, format!("{}: is broken: {e}; delete {folder} and run again", path.display()))
+        }),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(adamv_store::Error::io("read", &path, e).into()),
+    }
+}
+
+/// Refuses a cell folder that holds another configuration under the same name.
+fn same_config(dir: &CellDir, there: &Value, wanted: &Value) -> Result<(), Failure> {
+    let mut differing = Vec::new();
+    differences("", there, wanted, &mut differing);
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{}: was made with another configuration; it differs in {}. Give another --out, or delete that folder",
+        dir.path().display(),
+        differing.join(", ")
+    )))
+}
+
+/// Dotted paths at which two configurations differ, each with both values.
+fn differences(at: &str, there: &Value, wanted: &Value, found: &mut Vec<String>) {
+    if let (Value::Object(a), Value::Object(b)) = (there, wanted) {
+        let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+            differences(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), found);
+        }
+    } else if there != wanted {
+        found.push(format!("{at} ({there} there, {wanted} now)"));
+    }
+}
+
+/// The table of `--dry-run`.
+pub fn print(out: &Path, jobs: &[Job]) -> Result<(), Failure> {
+    let mut table =
+        TextTable::new(&["system", "backbone", "variant", "seed", "state", "phases and steps", "parameters"], 6);
+    for job in jobs {
+        let cell = adamv_engine::plan(&job.config)?;
+        let phases: Vec<String> = cell.phases.iter().map(|phase| format!("{} {}", phase.name, phase.steps)).collect();
+        let state = match &job.record {
+            Some(record) if record.status == Status::Done => "done",
+            Some(_) => "failed, runs again",
+            None if job.dir.progress().exists() => "goes on",
+            None => "to run",
+        };
+        table.row([
+            job.id.system.clone(),
+            job.id.backbone.clone(),
+            job.id.variant.clone(),
+            job.id.seed.to_string(),
+            state.into(),
+            phases.join(" + "),
+            grouped(cell.params_total),
+        ]);
+    }
+    let waiting = jobs.iter().filter(|job| !job.done()).count();
+    json::line(&format!("{table}{} cells, {waiting} to run, into {}", jobs.len(), out.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn differences_are_named() {
+        let mut found = Vec::new();
+        let a = json!({"training": {"joint": {"steps": 4}}, "seed": 0});
+        let b = json!({"training": {"joint": {"steps": 5}}, "seed": 0, "new": true});
+        differences("", &a, &b, &mut found);
+        assert_eq!(found, ["new (null there, true now)", "training.joint.steps (4 there, 5 now)"]);
+    }
+}

@@ -1,0 +1,46 @@
+//! Checks the data of a run before the first byte is written, so that a missing folder, an empty class or a broken annotation
+//! file costs no training. Reads lists and annotations, no pixels: `data check` does that.
+
+use std::path::Path;
+
+use adamv_engine::CellConfig;
+
+use crate::exit::Failure;
+
+/// Checks the data of every cell, the same data once.
+pub fn data<'a>(cells: impl Iterator<Item = &'a CellConfig>) -> Result<(), Failure> {
+    let mut seen: Vec<&CellConfig> = Vec::new();
+    for cell in cells {
+        if seen.iter().all(|other| other.data != cell.data) {
+            paths(cell)?;
+            adamv_engine::check_data(cell)?;
+            seen.push(cell);
+        }
+    }
+    Ok(())
+}
+
+/// Every path that the configuration names is there.
+fn paths(cell: &CellConfig) -> Result<(), Failure> {
+    if let Some(imagenet) = &cell.data.imagenet {
+        there("data.imagenet.root", &imagenet.root, Path::is_dir)?;
+    }
+    if let Some(coco) = &cell.data.coco {
+        there("data.coco.train_images", &coco.train_images, Path::is_dir)?;
+        there("data.coco.train_annotations", &coco.train_annotations, Path::is_file)?;
+        there("data.coco.val_images", &coco.val_images, Path::is_dir)?;
+        there("data.coco.val_annotations", &coco.val_annotations, Path::is_file)?;
+    }
+    Ok(())
+}
+
+fn there(key: &str, path: &Path, is: impl Fn(&Path) -> bool) -> Result<(), Failure> {
+    if is(path) {
+        return Ok(());
+    }
+    Err(Failure::environment(format!(
+        "{key}: there is no `{}` (relative paths are relative to the current directory); put the data there, or name another \
+         place in the suite or with --set {key}=PATH",
+        path.display()
+    )))
+}

@@ -1,0 +1,209 @@
+//! The suite file: its shape, and reading one with an error that names file, line, column and the nearest known key.
+//! Knows nothing of cells (see `matrix`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use adamv_datasets::DataConfig;
+use adamv_engine::config::{EvaluationConfig, TrainingConfig};
+use adamv_models::config::{BACKBONES, ModelConfig};
+use adamv_models::systems::SYSTEMS;
+use serde::Deserialize;
+use serde_yaml::Value;
+
+use crate::exit::Failure;
+use crate::explain::unknown;
+use crate::locate::{self, Step, steps};
+use crate::yaml;
+
+/// A suite: a matrix of cells and what they share. Relative paths in `data` are relative to the current directory.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteFile {
+    /// Name of the suite, part of every record; also of its folder in `runs/`.
+    pub name: String,
+    /// What it shows, the expected result, hardware, wall time and command.
+    pub description: String,
+    /// Raised by hand when the meaning of the suite's numbers changes.
+    pub task_version: u32,
+    pub systems: Vec<String>,
+    pub backbones: Vec<String>,
+    pub seeds: Vec<u64>,
+    /// Only read for its errors, as are the next three: what counts is `raw`, which says what was written and what wasn't.
+    #[serde(rename = "data")]
+    _data: DataConfig,
+    /// A part of the model's configuration, laid over the preset of the cell's backbone.
+    #[serde(default, rename = "model")]
+    _model: ModelConfig,
+    #[serde(default, rename = "training")]
+    _training: TrainingConfig,
+    #[serde(default, rename = "evaluation")]
+    _evaluation: EvaluationConfig,
+    /// Named changes; without any there is one variant, `base`, that changes nothing.
+    #[serde(default)]
+    pub variants: Vec<Variant>,
+}
+
+/// A named set of changes by dotted path.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    pub name: String,
+    #[serde(default)]
+    pub set: BTreeMap<String, Value>,
+}
+
+/// A suite with the text it came from, so that later errors can show the place.
+#[derive(Debug)]
+pub struct Suite {
+    pub file: SuiteFile,
+    /// The same document as plain values: keys that were left out are absent.
+    pub raw: Value,
+    path: PathBuf,
+    text: String,
+}
+
+impl Suite {
+    /// Reads and checks everything about a suite that needs no cell.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let text = yaml::read(path)?;
+        Self::from_text(path, text)
+    }
+
+    fn from_text(path: &Path, text: String) -> Result<Self, Failure> {
+        let file: SuiteFile = yaml::parse(path, &text)?;
+        let raw: Value = yaml::parse(path, &text)?;
+        let mut suite = Self { file, raw, path: path.into(), text };
+        if suite.file.variants.is_empty() {
+            suite.file.variants.push(Variant { name: "base".into(), set: BTreeMap::new() });
+        }
+        suite.check()?;
+        Ok(suite)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let plain = |name: &str| {
+            !name.is_empty()
+                && name.len() <= 64
+                && !name.starts_with(['.', '-'])
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        const PLAIN: &str = "a name of at most 64 letters, digits, `-`, `_` and `.`, for it is also a folder's name";
+        if !plain(&self.file.name) {
+            return Err(self.at(&steps("name"), &format!("name `{}` is not possible; give {PLAIN}", self.file.name)));
+        }
+        self.known("systems", "system", &self.file.systems, &SYSTEMS.map(|(name, _)| name))?;
+        self.known("backbones", "backbone", &self.file.backbones, &BACKBONES)?;
+        self.distinct("seeds", &self.file.seeds)?;
+        let names: Vec<&String> = self.file.variants.iter().map(|variant| &variant.name).collect();
+        for (index, name) in names.iter().enumerate() {
+            let place = steps(&format!("variants[{index}].name"));
+            if !plain(name) {
+                return Err(self.at(&place, &format!("variant name `{name}` is not possible; give {PLAIN}")));
+            }
+            if names[..index].contains(name) {
+                return Err(
+                    self.at(&place, &format!("the variant `{name}` is here twice; rename or remove one of them"))
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&self, list: &str, what: &str, names: &[String], known: &[&str]) -> Result<(), Failure> {
+        for (index, name) in names.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                return Err(self.at(&steps(&format!("{list}[{index}]")), &unknown(what, name, known)));
+            }
+        }
+        self.distinct(list, names)
+    }
+
+    /// One element or more, none of them twice.
+    fn distinct<T: PartialEq + std::fmt::Display>(&self, list: &str, values: &[T]) -> Result<(), Failure> {
+        if values.is_empty() {
+            return Err(self.at(&steps(list), &format!("`{list}` is empty; give one or more")));
+        }
+        for (index, value) in values.iter().enumerate() {
+            if values[..index].contains(value) {
+                let place = steps(&format!("{list}[{index}]"));
+                return Err(self.at(&place, &format!("`{value}` is in `{list}` twice; remove one of them")));
+            }
+        }
+        Ok(())
+    }
+
+    /// A usage error that shows the path's place in the file, or of the nearest part of it that is there.
+    pub fn at(&self, path: &[Step], what: &str) -> Failure {
+        let at = locate::nearest_position(&self.text, path);
+        Failure::usage(locate::message(&self.path, &self.text, at, what))
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    pub const SMALL: &str = "\
+name: small
+description: a test
+task_version: 1
+systems: [stl, mtl-vit]
+backbones: [vit-micro]
+seeds: [0, 1]
+data:
+  scenes: {images: 32, size: 64}
+training:
+  joint: {steps: 4, warmup: 1}
+  classification: {steps: 4, warmup: 1}
+  detection: {steps: 4, warmup: 1}
+variants:
+  - name: base
+  - {name: cascade, set: {model.detector.stages: 3}}
+";
+
+    pub fn suite(text: &str) -> Result<Suite, String> {
+        Suite::from_text(Path::new("s.yaml"), text.into()).map_err(|e| e.message)
+    }
+
+    #[test]
+    fn a_good_suite_is_read() {
+        let suite = suite(SMALL).unwrap();
+        assert_eq!(suite.file.systems, ["stl", "mtl-vit"]);
+        assert_eq!(suite.file.variants.len(), 2);
+    }
+
+    #[test]
+    fn every_mistake_has_its_place() {
+        for (from, to, wanted) in [
+            ("seeds:", "seed:", "s.yaml:6:1: unknown key `seed`; the nearest known key is `seeds`"),
+            ("joint: {steps", "joint: {stesp", "s.yaml:10:11: unknown key `stesp`; the nearest known key is `steps`"),
+            ("steps: 4, warmup", "steps: -4, warmup", "s.yaml:10:18: `-4` is not possible here; give a whole number"),
+            (
+                "[stl, mtl-vit]",
+                "[stl, mtl-vut]",
+                "s.yaml:4:16: unknown system `mtl-vut`; the nearest known system is `mtl-vit`",
+            ),
+            (
+                "[vit-micro]",
+                "[vit-mikro]",
+                "s.yaml:5:13: unknown backbone `vit-mikro`; the nearest known backbone is `vit-micro`",
+            ),
+            ("seeds: [0, 1]", "seeds: [0, 0]", "s.yaml:6:12: `0` is in `seeds` twice"),
+            ("seeds: [0, 1]", "seeds: []", "s.yaml:6:1: `seeds` is empty"),
+            ("seeds: [0, 1]", "seeds: many", "s.yaml:6:8: the text \"many\" is not possible here; give a list"),
+            ("name: cascade", "name: base", "the variant `base` is here twice"),
+            ("name: small", "name: ../up", "s.yaml:1:1: name `../up` is not possible"),
+            ("description: a test\n", "", "the key `description` is missing"),
+            (
+                "  scenes: {images: 32, size: 64}",
+                "  scenes: {images: 32, size: [64]}",
+                "s.yaml:8:30: a list is not possible here",
+            ),
+        ] {
+            assert!(SMALL.contains(from), "{from}");
+            let error = suite(&SMALL.replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(wanted), "{to}:\n{error}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The life of a cell: read data, build the model, train, evaluate, record.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::Instant;
+
+use adamv_datasets::Task;
+use adamv_models::config::Classes;
+use adamv_models::systems::{self, Part, System};
+use adamv_store::{CellDir, CellId, Record, SCHEMA_VERSION, Status, TaskCost, Timing, cell_key, now_rfc3339, protocol_key};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tch::Device;
+
+use crate::checkpoint::{Checkpoints, Position};
+use crate::config::CellConfig;
+use crate::data::{self, CellData, ClassNames};
+use crate::environment;
+use crate::error::EngineError;
+use crate::evaluate::Evaluator;
+use crate::progress::Progress;
+use crate::train::{Trainer, schedule_of};
+
+/// Where and as what a cell runs.
+pub struct Context<'a> {
+    /// The cell's own folder.
+    pub cell_dir: &'a Path,
+    /// Where built-in data is made; cells of a run share it.
+    pub data_dir: &'a Path,
+    pub device: Device,
+    /// Version of the program and commit of its source, for the record.
+    pub version: &'a str,
+    pub commit: &'a str,
+}
+
+/// What a cell would do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CellPlan {
+    pub phases: Vec<PhasePlan>,
+    /// All parameters of the model.
+    pub params_total: u64,
+}
+
+/// One phase of training.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PhasePlan {
+    pub name: String,
+    pub steps: u64,
+    pub tasks: Vec<Task>,
+}
+
+/// What a cell would do, without data where that isn't there (then with the classes of ImageNet and COCO).
+pub fn plan(config: &CellConfig) -> Result<CellPlan, EngineError> {
+    config.validate()?;
+    let system = systems::build(&config.system, &config.model, classes(config), config.seed, Device::Cpu)?;
+    let phases = system.phases().iter().map(|phase| PhasePlan {
+        name: phase.name.into(),
+        steps: schedule_of(config, phase).steps,
+        tasks: phase.tasks.to_vec(),
+    });
+    Ok(CellPlan { phases: phases.collect(), params_total: system.params().count(|_| true) })
+}
+
+fn classes(config: &CellConfig) -> Classes {
+    let found = || {
+        let (imagenet, coco) = data::sources(&config.data).ok()?;
+        Some(data::open(&config.data, &config.model.inputs, &imagenet, &coco).ok()?.classes())
+    };
+    if config.data.scenes.is_some() {
+        let shapes = adamv_datasets::scenes::Shape::ALL.len();
+        return Classes { classification: shapes, detection: shapes };
+    }
+    found().unwrap_or(Classes { classification: 1000, detection: 80 })
+}
+
+/// Checks the configuration and opens its data, but for scenes, which are made when the cell runs. Writes nothing.
+pub fn check_data(config: &CellConfig) -> Result<(), EngineError> {
+    config.validate()?;
+    if config.data.scenes.is_none() {
+        let (imagenet, coco) = data::sources(&config.data)?;
+        data::open(&config.data, &config.model.inputs, &imagenet, &coco)?;
+    }
+    Ok(())
+}
+
+/// Runs a cell to its end, from its last checkpoint if there is one, and returns its record, which is not yet written.
+/// What libtorch panics about comes back as an error.
+pub fn run_cell(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> Result<Record, EngineError> {
+    catch_unwind(AssertUnwindSafe(|| live(config, context, progress))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(EngineError::Panic(text.unwrap_or("no message").into()))
+    })
+}
+
+fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> Result<Record, EngineError> {
+    config.validate()?;
+    let device = context.device;
+    adamv_native::set_deterministic(config.training.deterministic, false)?;
+    adamv_native::set_tf32(!config.training.deterministic)?;
+
+    // Read data
+    let data = CellData::open(config, context.data_dir)?;
+    let summaries = data.summaries()?;
+    let fingerprints: Vec<&str> = summaries.iter().map(|s| s.fingerprint.as_str()).collect();
+    let resolved = serde_json::to_value(config).map_err(|e| EngineError::Panic(e.to_string()))?;
+    let key = cell_key(&json!({ "config": resolved, "data": fingerprints }));
+    let protocol = protocol(config, &fingerprints);
+
+    // Build model
+    let system = systems::build(&config.system, &config.model, data.classes(), config.seed, device)?;
+    tch::manual_seed(config.seed as i64);
+    let cell = CellDir::new(context.cell_dir);
+    std::fs::create_dir_all(cell.checkpoints()).map_err(|e| EngineError::File {
+        path: cell.checkpoints(),
+        reason: e.to_string(),
+        mend: "give an --out where folders can be made",
+    })?;
+    ClassNames::of(&data).write(&cell.checkpoints())?;
+    let checkpoints = Checkpoints::new(cell.checkpoints());
+    let position = match checkpoints.position(&key)? {
+        Some(position) => {
+            checkpoints.load_weights(&position, system.params())?;
+            position
+        }
+        None => Position::start(&key),
+    };
+
+    // Train
+    let trainer = Trainer { config, system: &*system, data: &data, cell: &cell, device };
+    let trained = trainer.run(position, progress)?;
+
+    // Evaluate
+    let clock = Instant::now();
+    let evaluator = Evaluator {
+        system: &*system,
+        config: &config.evaluation,
+        precision: config.training.precision,
+        prefetch: config.data.prefetch,
+        device,
+    };
+    let evaluated = evaluator.run(&data, progress)?;
+    let evaluate_seconds = clock.elapsed().as_secs_f64();
+    adamv_store::write_classification(&cell.classification_predictions(), &evaluated.classes)?;
+    let results = serde_json::to_vec(&evaluated.detections).map_err(|e| EngineError::Panic(e.to_string()))?;
+    adamv_store::write_bytes_atomic(&cell.detection_predictions(), &results)?;
+
+    // Record
+    let evaluated_images = (data.classification.val.len() + data.detection.val.len()) as f64;
+    let rate = |images: f64, seconds: f64| if seconds > 0.0 { images / seconds } else { 0.0 };
+    Ok(Record {
+        schema_version: SCHEMA_VERSION,
+        status: Status::Done,
+        error: None,
+        cell: CellId {
+            suite: config.suite.clone(),
+            system: config.system.clone(),
+            backbone: config.backbone.clone(),
+            variant: config.variant.clone(),
+            seed: config.seed,
+        },
+        cell_key: key,
+        protocol_key: protocol_key(&protocol),
+        config: resolved,
+        protocol,
+        data: data.summaries()?,
+        metrics: evaluated.metrics,
+        cost: cost(config, &*system),
+        timing: Timing {
+            train_seconds: trained.train_seconds,
+            evaluate_seconds,
+            train_images_per_second: rate(trained.images as f64, trained.train_seconds),
+            evaluate_images_per_second: rate(evaluated_images, evaluate_seconds),
+            data_wait_seconds: trained.data_wait_seconds,
+            steps: trained.steps,
+        },
+        peak_memory_bytes: environment::peak_memory(),
+        device_peak_memory_bytes: match device {
+            Device::Cuda(index) => Some(adamv_native::cuda_memory(index)?.peak),
+            _ => None,
+        },
+        environment: environment::describe(&config.training, device, context.version, context.commit)?,
+        started_at: trained.started_at,
+        finished_at: now_rfc3339(),
+    })
+}
+
+/// What must be equal for two results to be comparable.
+fn protocol(config: &CellConfig, fingerprints: &[&str]) -> Value {
+    let training = &config.training;
+    let budget = |s: &crate::config::ScheduleConfig| json!({ "steps": s.steps, "batch": s.batch });
+    json!({
+        "task_version": config.task_version,
+        "data": fingerprints,
+        "evaluation": config.evaluation,
+        "budget": {
+            "classification": budget(&training.classification),
+            "detection": budget(&training.detection),
+            "joint": budget(&training.joint),
+        },
+    })
+}
+
+/// Parameters that each task activates.
+fn cost(config: &CellConfig, system: &dyn System) -> Vec<TaskCost> {
+    let params = system.params();
+    Task::ALL
+        .iter()
+        .map(|&task| TaskCost {
+            task: task.to_string(),
+            resolution: config.model.inputs.of(task).image_size as u32,
+            params_activated: params.count(|name| system.activates(name, task).is_some()),
+            params_activated_backbone: params.count(|name| system.activates(name, task) == Some(Part::Backbone)),
+            params_total: params.count(|_| true),
+        })
+        .collect()
+}

@@ -1,0 +1,252 @@
+//! What a cell is: its data, model, training and evaluation. Every default lives here, on its field.
+
+use adamv_datasets::{DataConfig, Task};
+use adamv_models::config::ModelConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::error::EngineError;
+
+/// Arithmetic of the forward and backward pass; weights and optimizer state are always f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    F32,
+    Bf16,
+}
+
+/// Images per step (training) or per forward pass (evaluation), by task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchSizes {
+    pub classification: usize,
+    pub detection: usize,
+}
+
+impl Default for BatchSizes {
+    fn default() -> Self {
+        Self { classification: 1024, detection: 128 }
+    }
+}
+
+impl BatchSizes {
+    /// The batch size of one task.
+    pub fn of(&self, task: Task) -> usize {
+        match task {
+            Task::Classification => self.classification,
+            Task::Detection => self.detection,
+        }
+    }
+}
+
+/// Length, learning rate and weight decay of a phase of training (paper.md section 5).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Peak of the learning rate; it rises linearly for `warmup` steps, then falls to 0 along a cosine.
+    pub learning_rate: f64,
+    pub warmup: u64,
+    /// Decoupled weight decay; norms, biases and embeddings have none.
+    pub weight_decay: f64,
+    pub batch: BatchSizes,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self { steps: 200_000, learning_rate: 3e-3, warmup: 10_000, weight_decay: 5e-4, batch: BatchSizes::default() }
+    }
+}
+
+/// How a cell is trained. Which of the three schedules a phase follows depends on the tasks it trains.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Phases that train classification alone.
+    pub classification: ScheduleConfig,
+    /// Phases that train detection alone.
+    pub detection: ScheduleConfig,
+    /// Phases that train both, one batch of each task a step.
+    pub joint: ScheduleConfig,
+    pub precision: Precision,
+    /// Only deterministic kernels: the same config and seed give the same weights on the same machine.
+    pub deterministic: bool,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    /// Largest norm of the whole gradient; 0 switches clipping off.
+    pub clip_norm: f64,
+    /// Decay of the exponential moving average of the weights, which evaluation uses; 0 switches it off.
+    pub ema_decay: f64,
+    pub label_smoothing: f64,
+    /// Factor on each task's loss.
+    pub loss_weights: LossWeights,
+    /// Steps between two rows of the history.
+    pub log_every: u64,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            classification: ScheduleConfig {
+                steps: 300_000,
+                warmup: 20_000,
+                weight_decay: 6e-3,
+                ..ScheduleConfig::default()
+            },
+            detection: ScheduleConfig {
+                warmup: 2_000,
+                weight_decay: 1e-4,
+                batch: BatchSizes { detection: 256, ..BatchSizes::default() },
+                ..ScheduleConfig::default()
+            },
+            joint: ScheduleConfig::default(),
+            precision: Precision::F32,
+            deterministic: true,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            clip_norm: 1.0,
+            ema_decay: 0.9,
+            label_smoothing: 0.0,
+            loss_weights: LossWeights::default(),
+            log_every: 10,
+            checkpoint_every: 1_000,
+        }
+    }
+}
+
+/// Factor on each task's loss.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LossWeights {
+    pub classification: f64,
+    pub detection: f64,
+}
+
+impl Default for LossWeights {
+    fn default() -> Self {
+        Self { classification: 1.0, detection: 1.0 }
+    }
+}
+
+/// How a cell is evaluated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluationConfig {
+    pub batch: BatchSizes,
+    /// Detections of a lower score are dropped.
+    pub score_threshold: f64,
+    /// IoU over which the lower-scored detection of the same class is suppressed.
+    pub nms: f64,
+    /// Detections kept per image.
+    pub detections: usize,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self {
+            batch: BatchSizes { classification: 64, detection: 8 },
+            score_threshold: 0.05,
+            nms: 0.5,
+            detections: 100,
+        }
+    }
+}
+
+/// One cell of a suite, fully resolved: everything it does is a function of this.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellConfig {
+    pub suite: String,
+    /// Raised by hand when the meaning of a suite's numbers changes; part of the protocol.
+    pub task_version: u32,
+    pub system: String,
+    pub backbone: String,
+    /// Name of the overrides that the suite's matrix applied, or `base`.
+    pub variant: String,
+    pub seed: u64,
+    pub data: DataConfig,
+    pub model: ModelConfig,
+    pub training: TrainingConfig,
+    pub evaluation: EvaluationConfig,
+}
+
+impl CellConfig {
+    /// Checks the whole configuration before anything is read or trained; the error names key, value and range.
+    pub fn validate(&self) -> Result<(), EngineError> {
+        self.data.validate()?;
+        self.model.validate()?;
+        self.training.validate()?;
+        self.evaluation.validate()
+    }
+}
+
+fn check(ok: bool, key: &str, value: impl ToString, range: &str) -> Result<(), EngineError> {
+    if ok {
+        return Ok(());
+    }
+    Err(EngineError::Config { key: key.into(), value: value.to_string(), range: range.into() })
+}
+
+impl BatchSizes {
+    fn validate(&self, key: &str) -> Result<(), EngineError> {
+        for task in Task::ALL {
+            let size = self.of(task);
+            check((1..=1 << 20).contains(&size), &format!("{key}.{task}"), size, "a whole number from 1 to 1048576")?;
+        }
+        Ok(())
+    }
+}
+
+impl TrainingConfig {
+    fn validate(&self) -> Result<(), EngineError> {
+        for (name, schedule) in
+            [("classification", &self.classification), ("detection", &self.detection), ("joint", &self.joint)]
+        {
+            let key = |field: &str| format!("training.{name}.{field}");
+            check(schedule.steps > 0, &key("steps"), schedule.steps, "1 or more")?;
+            check(
+                schedule.warmup <= schedule.steps,
+                &key("warmup"),
+                schedule.warmup,
+                &format!("at most steps ({})", schedule.steps),
+            )?;
+            let lr = schedule.learning_rate;
+            check(lr.is_finite() && lr >= 0.0, &key("learning_rate"), lr, "0 or more")?;
+            let decay = schedule.weight_decay;
+            check(decay.is_finite() && decay >= 0.0, &key("weight_decay"), decay, "0 or more")?;
+            schedule.batch.validate(&key("batch"))?;
+        }
+        for (name, beta) in [("beta1", self.beta1), ("beta2", self.beta2), ("ema_decay", self.ema_decay)] {
+            check((0.0..1.0).contains(&beta), &format!("training.{name}"), beta, "0 or more and less than 1")?;
+        }
+        check(self.eps > 0.0 && self.eps.is_finite(), "training.eps", self.eps, "more than 0")?;
+        check(self.clip_norm >= 0.0 && self.clip_norm.is_finite(), "training.clip_norm", self.clip_norm, "0 or more")?;
+        check(
+            (0.0..1.0).contains(&self.label_smoothing),
+            "training.label_smoothing",
+            self.label_smoothing,
+            "0 or more and less than 1",
+        )?;
+        for (name, weight) in
+            [("classification", self.loss_weights.classification), ("detection", self.loss_weights.detection)]
+        {
+            check(weight >= 0.0 && weight.is_finite(), &format!("training.loss_weights.{name}"), weight, "0 or more")?;
+        }
+        check(self.log_every > 0, "training.log_every", self.log_every, "1 or more")?;
+        check(self.checkpoint_every > 0, "training.checkpoint_every", self.checkpoint_every, "1 or more")
+    }
+}
+
+impl EvaluationConfig {
+    fn validate(&self) -> Result<(), EngineError> {
+        self.batch.validate("evaluation.batch")?;
+        for (name, value) in [("score_threshold", self.score_threshold), ("nms", self.nms)] {
+            check((0.0..=1.0).contains(&value), &format!("evaluation.{name}"), value, "0 to 1")?;
+        }
+        check((1..=10_000).contains(&self.detections), "evaluation.detections", self.detections, "1 to 10000")
+    }
+}

@@ -1,0 +1,51 @@
+//! What can go wrong with a cell, in words that say how to mend it.
+
+use std::path::PathBuf;
+
+/// Errors of training, evaluating and loading a cell.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("{key}: {value} is not possible; give {range}")]
+    Config { key: String, value: String, range: String },
+    #[error(transparent)]
+    Data(#[from] adamv_datasets::Error),
+    #[error(transparent)]
+    Model(#[from] adamv_models::ModelError),
+    #[error(transparent)]
+    Native(#[from] adamv_native::NativeError),
+    #[error(transparent)]
+    Store(#[from] adamv_store::Error),
+    #[error(transparent)]
+    Evaluation(#[from] adamv_metrics::EvalError),
+    #[error(transparent)]
+    Accuracy(#[from] adamv_metrics::AccuracyError),
+    #[error(transparent)]
+    Mask(#[from] adamv_metrics::MaskError),
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+    #[error(
+        "training stopped at step {step} of phase `{phase}`: loss term {task}.{term} is {value}; its batch held {samples}; \
+         look at these samples, or lower training.{phase}.learning_rate"
+    )]
+    NotFinite { phase: String, step: u64, task: String, term: String, value: f64, samples: String },
+    #[error("{}: {reason}; {mend}", path.display())]
+    Checkpoint { path: PathBuf, reason: String, mend: &'static str },
+    #[error("{}: {reason}; {mend}", path.display())]
+    File { path: PathBuf, reason: String, mend: &'static str },
+    #[error("libtorch gave up: {0}; when it ran out of memory, make the batch or the model smaller")]
+    Panic(String),
+}
+
+impl EngineError {
+    /// The exit code of the command line: 2 for a configuration, 5 for a missing data folder, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        use adamv_datasets::Error as Data;
+        use adamv_models::ModelError as Model;
+        match self {
+            Self::Config { .. } | Self::Data(Data::Config { .. }) => 2,
+            Self::Model(Model::Config { .. } | Model::Unknown { .. }) => 2,
+            Self::Data(Data::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => 5,
+            _ => 1,
+        }
+    }
+}

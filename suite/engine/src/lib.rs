@@ -1,0 +1,25 @@
+//! Trains and evaluates one cell: read data, build the model, train, evaluate, record. Knows nothing of suites, of other
+//! cells, or of how a report looks.
+
+mod batch;
+mod cell;
+mod checkpoint;
+pub mod config;
+mod data;
+mod environment;
+mod error;
+mod evaluate;
+mod features;
+mod guard;
+pub mod optimizer;
+mod predict;
+mod progress;
+pub mod schedule;
+mod train;
+
+pub use cell::{CellPlan, Context, PhasePlan, check_data, plan, run_cell};
+pub use config::{BatchSizes, CellConfig, EvaluationConfig, Precision, ScheduleConfig, TrainingConfig};
+pub use error::EngineError;
+pub use features::{FeaturesBackbone, FeaturesConfig, features};
+pub use predict::{PredictSummary, predict};
+pub use progress::Progress;

@@ -1,0 +1,130 @@
+//! `predict`: what a finished cell says of a folder of images.
+
+use std::path::{Path, PathBuf};
+
+use adamv_datasets::augment::classification;
+use adamv_datasets::augment::detection::Placement;
+use adamv_datasets::image::decode;
+use adamv_datasets::{DataConfig, DetectionBatch, Task};
+use adamv_models::config::{Classes, InputsConfig};
+use adamv_models::systems;
+use adamv_store::{CellDir, ClassificationPrediction, read_record, write_bytes_atomic, write_classification};
+use serde::Serialize;
+use serde_json::json;
+use tch::Device;
+
+use crate::batch;
+use crate::checkpoint::{self, Checkpoints};
+use crate::config::CellConfig;
+use crate::data::ClassNames;
+use crate::error::EngineError;
+use crate::evaluate::Evaluator;
+
+/// What `predict` wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PredictSummary {
+    pub images: usize,
+    pub detections: usize,
+}
+
+/// Classifies every JPEG and PNG of the folder `images` and detects in it. Writes to the folder `out`:
+/// `classification.parquet` (best classes of each image; there is no label, so 0 stands there), `detection.json` (COCO
+/// results in the images' own pixels) and `images.json` (which image has which id, and the names of the classes).
+pub fn predict(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<PredictSummary, EngineError> {
+    let (config, names) = finished(cell_dir)?;
+    let classes = Classes { classification: names.classification.len(), detection: names.detection.len() };
+    let system = systems::build(&config.system, &config.model, classes, config.seed, device)?;
+    checkpoint::load(&Checkpoints::new(CellDir::new(cell_dir).checkpoints()).final_weights(), system.params())?;
+    let evaluator = Evaluator {
+        system: &*system,
+        config: &config.evaluation,
+        precision: config.training.precision,
+        prefetch: config.data.prefetch,
+        device,
+    };
+    let categories: Vec<u64> = names.detection.iter().map(|(id, _)| *id).collect();
+    let files = files(images)?;
+    let (mut predictions, mut detections, mut listed) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, path) in files.iter().enumerate() {
+        let (pixels, batch) = inputs(path, i as u64 + 1, &config.data, &config.model.inputs)?;
+        let side = config.model.inputs.of(Task::Classification).image_size;
+        let best = evaluator.best_classes(&batch::images(&pixels, side, device)?)?.remove(0);
+        let image = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        listed.push(json!({ "id": i + 1, "file_name": image }));
+        predictions.push(ClassificationPrediction { image, label: 0, best });
+        detections.extend(evaluator.detect_batch(&batch, &categories)?);
+    }
+    std::fs::create_dir_all(out).map_err(|e| EngineError::File {
+        path: out.into(),
+        reason: e.to_string(),
+        mend: "give an --out where folders can be made",
+    })?;
+    write_classification(&out.join("classification.parquet"), &predictions)?;
+    let index = json!({ "images": listed, "classes": names });
+    for (name, value) in [("detection.json", json!(detections)), ("images.json", index)] {
+        write_bytes_atomic(&out.join(name), value.to_string().as_bytes())?;
+    }
+    Ok(PredictSummary { images: files.len(), detections: detections.len() })
+}
+
+/// Configuration and class names of a cell that was trained to its end.
+fn finished(cell_dir: &Path) -> Result<(CellConfig, ClassNames), EngineError> {
+    let bad = |reason: String| EngineError::File {
+        path: cell_dir.into(),
+        reason,
+        mend: "give the folder of a finished cell, such as runs/smoke/mtl-vit-vit-micro-s0",
+    };
+    let record = read_record(cell_dir)?.ok_or_else(|| bad("it has no record.json".into()))?;
+    let config = serde_json::from_value(record.config).map_err(|e| bad(format!("record.json: config: {e}")))?;
+    Ok((config, ClassNames::read(&CellDir::new(cell_dir).checkpoints())?))
+}
+
+/// The images of a folder by name.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    let bad = |reason: String| EngineError::File {
+        path: folder.into(),
+        reason,
+        mend: "give a folder of .jpg, .jpeg or .png files",
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| bad(e.to_string()))? {
+        let path = entry.map_err(|e| bad(e.to_string()))?.path();
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        if ["jpg", "jpeg", "png"].contains(&extension.as_str()) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() { Err(bad("it holds no image".into())) } else { Ok(files) }
+}
+
+/// One image as both tasks see it in evaluation.
+fn inputs(
+    path: &Path,
+    id: u64,
+    data: &DataConfig,
+    inputs: &InputsConfig,
+) -> Result<(Vec<f32>, DetectionBatch), EngineError> {
+    let image = decode(path)?;
+    let side = inputs.classification.image_size;
+    let mut pixels = vec![0.0; 3 * side * side];
+    classification::eval(&image, &data.classification, side, &mut pixels);
+    let side = inputs.detection.image_size;
+    let placement = Placement::fit(image.width, image.height, side as u32);
+    let mut canvas = vec![0.0; 3 * side * side];
+    placement.draw(&image, &data.detection, side, &mut canvas);
+    let batch = DetectionBatch {
+        images: canvas,
+        boxes: Vec::new(),
+        labels: Vec::new(),
+        masks: Vec::new(),
+        indices: vec![0],
+        image_ids: vec![id],
+        scales: vec![placement.scale as f32],
+        sizes: vec![[image.height, image.width]],
+        image_size: side,
+        max_instances: 0,
+        mask_size: data.detection.mask_size,
+    };
+    Ok((pixels, batch))
+}

@@ -1,0 +1,240 @@
+//! The training loop: every phase of a system, step by step, from wherever the last checkpoint left it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use adamv_datasets::{BatchSource, ClassificationBatch, DetectionBatch, Loader, Task};
+use adamv_models::systems::{Phase, System};
+use adamv_models::vit::Mode;
+use adamv_native::autocast_bf16;
+use adamv_store::{CellDir, History, write_progress};
+use tch::{Device, Kind, Tensor};
+
+use crate::batch;
+use crate::checkpoint::{Checkpoints, Position};
+use crate::config::{CellConfig, Precision, ScheduleConfig};
+use crate::data::CellData;
+use crate::error::EngineError;
+use crate::guard::Guard;
+use crate::optimizer::Optimizer;
+use crate::progress::Progress;
+use crate::schedule::learning_rate;
+
+/// How often `progress.json` is rewritten at the most.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// One loss term of a step: its task, its name, a scalar on the device.
+pub type Term = (Option<Task>, String, Tensor);
+
+/// The schedule that a phase follows: that of the tasks it trains.
+pub fn schedule_of<'a>(config: &'a CellConfig, phase: &Phase) -> &'a ScheduleConfig {
+    match phase.tasks {
+        [Task::Classification] => &config.training.classification,
+        [Task::Detection] => &config.training.detection,
+        _ => &config.training.joint,
+    }
+}
+
+/// Trains `system` to the end of its last phase and leaves the final weights in it. `position` is where to start.
+pub struct Trainer<'a> {
+    pub config: &'a CellConfig,
+    pub system: &'a dyn System,
+    pub data: &'a CellData,
+    pub cell: &'a CellDir,
+    pub device: Device,
+}
+
+/// Batches of one task, in order.
+enum Source {
+    Classification(Loader<ClassificationBatch>),
+    Detection(Loader<DetectionBatch>),
+}
+
+impl Trainer<'_> {
+    pub fn run(&self, mut position: Position, progress: &mut dyn Progress) -> Result<Position, EngineError> {
+        let checkpoints = Checkpoints::new(self.cell.checkpoints());
+        let mut history = resume_history(&self.cell.history(), &position)?;
+        let phases = self.system.phases();
+        while let Some(phase) = phases.get(position.phase) {
+            self.phase(phase, &mut position, &mut history, &checkpoints, progress)?;
+            position.phase += 1;
+            position.step = 0;
+            history.write(&self.cell.history())?;
+            let done = position.phase == phases.len();
+            checkpoints.save(&mut position, self.system.params(), None, self.device, done)?;
+        }
+        Ok(position)
+    }
+
+    fn phase(
+        &self,
+        phase: &Phase,
+        position: &mut Position,
+        history: &mut History,
+        checkpoints: &Checkpoints,
+        progress: &mut dyn Progress,
+    ) -> Result<(), EngineError> {
+        let training = &self.config.training;
+        let schedule = schedule_of(self.config, phase);
+        let trained = |name: &str| phase.tasks.iter().any(|&task| self.system.activates(name, task).is_some());
+        let params = self.system.params().iter().filter(|p| trained(&p.name));
+        let mut optimizer = Optimizer::new(params, training, schedule.weight_decay, position.step);
+        if position.step > 0 {
+            checkpoints.load_state(position, Some(&optimizer), self.device)?;
+        } else {
+            checkpoints.load_state(position, None, self.device)?;
+        }
+
+        let mut sources: Vec<Source> =
+            phase.tasks.iter().map(|&task| self.source(task, schedule, position.step)).collect();
+        let mut guard = Guard::new(phase.name);
+        progress.phase(phase.name, position.step, schedule.steps);
+        let (mut clock, mut told) = (Instant::now(), None::<Instant>);
+        let mut waited = self.waited(&sources);
+        for step in position.step..schedule.steps {
+            let rate = learning_rate(schedule, step);
+            let mut losses: Vec<Term> = Vec::new();
+            let mut samples = Vec::new();
+            for source in &mut sources {
+                let (terms, task, indices) = self.forward(source)?;
+                // One backward pass a task: its graph is freed before the next task's is built.
+                self.weighted(task, &terms).f_backward()?;
+                position.images += indices.len() as u64;
+                samples.push((task, indices));
+                losses.extend(terms);
+            }
+            let norm = optimizer.step(rate)?;
+            losses.push((None, "gradient_norm".into(), norm));
+            guard.push(step, rate, &losses, samples);
+            position.step = step + 1;
+            position.steps += 1;
+
+            let last = position.step == schedule.steps;
+            let save = position.step.is_multiple_of(training.checkpoint_every) && !last;
+            if save || last || position.step.is_multiple_of(training.log_every) {
+                let loss = guard.flush(history, |task, index| self.sample_name(task, index))?;
+                progress.step(position.step, &format!("loss {loss:.3}"));
+                if told.is_none_or(|t| t.elapsed() >= PROGRESS_EVERY) {
+                    let now = adamv_store::Progress { step: position.step, steps: schedule.steps, phase: phase.name.into() };
+                    write_progress(self.cell.path(), &now)?;
+                    told = Some(Instant::now());
+                }
+            }
+            if save || last {
+                position.train_seconds += clock.elapsed().as_secs_f64();
+                clock = Instant::now();
+                let now = self.waited(&sources);
+                position.data_wait_seconds += (now - waited).as_secs_f64();
+                waited = now;
+                position.history_rows = history.rows.len();
+            }
+            if save {
+                history.write(&self.cell.history())?;
+                checkpoints.save(position, self.system.params(), Some(&optimizer), self.device, false)?;
+            }
+        }
+        optimizer.adopt_average()
+    }
+
+    /// Loss terms of the next batch of a task, and its samples.
+    fn forward(&self, source: &mut Source) -> Result<(Vec<Term>, Task, Vec<usize>), EngineError> {
+        match source {
+            Source::Classification(loader) => {
+                let batch = next(loader)?;
+                let (images, labels) = batch::classification(&batch, self.device)?;
+                let logits = self.autocast(|| self.system.classify(&images, Mode::Train).0)?;
+                let loss = cross_entropy(&logits, &labels, self.config.training.label_smoothing);
+                let task = Task::Classification;
+                Ok((vec![(Some(task), "cross_entropy".into(), loss)], task, batch.indices))
+            }
+            Source::Detection(loader) => {
+                let batch = next(loader)?;
+                let (images, targets) = batch::detection(&batch, self.device)?;
+                let losses = self.autocast(|| {
+                    let (map, _) = self.system.feature_map(&images, Mode::Train);
+                    self.system.detector().losses(&map, &targets)
+                })?;
+                let task = Task::Detection;
+                let terms = losses.into_iter().map(|(name, loss)| (Some(task), name, loss)).collect();
+                Ok((terms, task, batch.indices))
+            }
+        }
+    }
+
+    fn autocast<T>(&self, f: impl FnOnce() -> T) -> Result<T, EngineError> {
+        Ok(autocast_bf16(self.device, self.config.training.precision == Precision::Bf16, f)?)
+    }
+
+    fn weighted(&self, task: Task, terms: &[Term]) -> Tensor {
+        let weights = &self.config.training.loss_weights;
+        let weight = match task {
+            Task::Classification => weights.classification,
+            Task::Detection => weights.detection,
+        };
+        let terms: Vec<&Tensor> = terms.iter().map(|(_, _, loss)| loss).collect();
+        Tensor::stack(&terms, 0).sum(Kind::Float) * weight
+    }
+
+    fn source(&self, task: Task, schedule: &ScheduleConfig, step: u64) -> Source {
+        let (seed, prefetch) = (self.config.seed, self.config.data.prefetch);
+        let size = schedule.batch.of(task);
+        match task {
+            Task::Classification => {
+                let data = Arc::clone(&self.data.classification.train);
+                Source::Classification(Loader::train(data, size, seed, step, schedule.steps, prefetch))
+            }
+            Task::Detection => {
+                let data = Arc::clone(&self.data.detection.train);
+                Source::Detection(Loader::train(data, size, seed, step, schedule.steps, prefetch))
+            }
+        }
+    }
+
+    fn waited(&self, sources: &[Source]) -> Duration {
+        sources
+            .iter()
+            .map(|source| match source {
+                Source::Classification(loader) => loader.waited(),
+                Source::Detection(loader) => loader.waited(),
+            })
+            .sum()
+    }
+
+    fn sample_name(&self, task: Task, index: usize) -> String {
+        match task {
+            Task::Classification => self.data.classification.train.sample_name(index),
+            Task::Detection => self.data.detection.train.sample_name(index),
+        }
+    }
+}
+
+fn next<B: Send + 'static>(loader: &mut Loader<B>) -> Result<B, EngineError> {
+    match loader.next() {
+        Some(batch) => Ok(batch?),
+        None => Err(EngineError::Panic("the loader ended before the phase did".into())),
+    }
+}
+
+/// Cross-entropy [B,C] x [B] -> scalar, as log-softmax and gather, which is deterministic everywhere. `smoothing` of the
+/// weight is spread over all classes.
+fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Tensor {
+    let log = logits.log_softmax(-1, Kind::Float);
+    let hit = log.gather(1, &labels.unsqueeze(1), false).mean(Kind::Float);
+    let spread = log.mean(Kind::Float);
+    -(hit * (1.0 - smoothing) + spread * smoothing)
+}
+
+/// The history up to `position`: what a killed run wrote after its last checkpoint is forgotten.
+fn resume_history(path: &Path, position: &Position) -> Result<History, EngineError> {
+    let mut history = if position.history_rows > 0 { History::read(path)? } else { History::default() };
+    if history.rows.len() < position.history_rows {
+        return Err(EngineError::Checkpoint {
+            path: path.into(),
+            reason: format!("it has {} rows, the checkpoint {}", history.rows.len(), position.history_rows),
+            mend: "delete the cell's folder to start it anew",
+        });
+    }
+    history.rows.truncate(position.history_rows);
+    Ok(history)
+}

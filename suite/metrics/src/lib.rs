@@ -1,0 +1,25 @@
+//! What a prediction is worth: accuracy, COCO evaluation, masks as RLE.
+//!
+//! Rooms:
+//! - [`mod@accuracy`]: top-1 and top-5 of classification.
+//! - [`coco`]: COCO ground truth and detections, their checks, and the twelve numbers.
+//! - [`mask`]: a dense mask as a COCO RLE string and back.
+//! - [`paste`]: a predicted M x M mask put into its image, directly as RLE.
+//!
+//! Invariant: this crate knows files and plain slices. It may not touch torch, models, the
+//! store, or any other crate of this workspace.
+//!
+//! Axes: B images, P proposals (here: detections), G ground truths, C classes, Y X rows and columns.
+
+pub mod accuracy;
+pub mod coco;
+pub mod mask;
+pub mod paste;
+
+pub use accuracy::{Accuracy, AccuracyError, ClassPrediction, accuracy};
+pub use coco::{
+    CocoEvaluator, CocoStats, Detection, EntryProblem, EvalError, GroundTruth, Hotcoco, IouType, format_table,
+    read_detections, validate,
+};
+pub use mask::{MaskError, RleString};
+pub use paste::paste_mask;

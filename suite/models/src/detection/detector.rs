@@ -1,0 +1,96 @@
+//! The detector as a whole: losses of a batch, detections of a batch.
+
+use tch::{Device, Tensor};
+
+use super::mask_head::MaskHead;
+use super::pyramid::Pyramid;
+use super::results::{self, Detections, Limits};
+use super::roi_align::Rows;
+use super::roi_head::RoiHead;
+use super::rpn::Rpn;
+use crate::config::ModelConfig;
+use crate::params::Scope;
+
+/// Padded ground truth of a batch, on the model's device.
+pub struct Targets {
+    /// [B,G,4] f32 in pixels of the model's input.
+    pub boxes: Tensor,
+    /// 0-based classes, -1 for padding: [B,G] int64.
+    pub labels: Tensor,
+    /// Each mask within its box: [B,G,M,M] uint8, 0 and 1.
+    pub masks: Tensor,
+}
+
+impl Targets {
+    /// Which are not padding: [B,G] bool.
+    pub fn real(&self) -> Tensor {
+        self.labels.ge(0)
+    }
+}
+
+/// Loss terms by name; their sum is the task's loss.
+pub type Losses = Vec<(String, Tensor)>;
+
+#[derive(Debug)]
+pub struct Detector {
+    pyramid: Pyramid,
+    rpn: Rpn,
+    roi_head: RoiHead,
+    mask_head: MaskHead,
+    min_level: usize,
+    image_size: usize,
+}
+
+impl Detector {
+    /// Creates its weights below `scope` for maps of the backbone's width and `classes` classes without background.
+    pub fn new(mut scope: Scope, model: &ModelConfig, classes: usize, device: Device) -> Self {
+        let (input, config) = (&model.inputs.detection, &model.detector);
+        Self {
+            pyramid: Pyramid::new(scope.sub("pyramid"), model.backbone.width, input, config),
+            rpn: Rpn::new(scope.sub("rpn"), input, config, device),
+            roi_head: RoiHead::new(scope.sub("roi"), classes, input.image_size, config),
+            mask_head: MaskHead::new(scope.sub("mask"), classes, config),
+            min_level: config.min_level,
+            image_size: input.image_size,
+        }
+    }
+
+    /// Losses of a batch with feature map [B,D,Y,X]: `rpn_objectness`, `rpn_box`, `class` and `box` (with the number of
+    /// the stage in a cascade), `mask`. Samples are drawn from the default generator.
+    pub fn losses(&self, map: &Tensor, targets: &Targets) -> Losses {
+        let pyramid = self.pyramid.forward(map);
+        let rpn = self.rpn.forward(&pyramid);
+        let (objectness, rpn_box) = self.rpn.losses(&rpn, targets);
+        let mut losses = vec![("rpn_objectness".to_owned(), objectness), ("rpn_box".to_owned(), rpn_box)];
+        let rois = self.roi_head.sample(&self.rpn.propose(&rpn), targets);
+        let rows = Rows::new(&pyramid, self.min_level);
+        let stages = self.roi_head.losses(&rows, &rois, targets);
+        let many = stages.len() > 1;
+        for (s, (class, code)) in stages.into_iter().enumerate() {
+            let suffix = if many { format!("_{}", s + 1) } else { String::new() };
+            losses.push((format!("class{suffix}"), class));
+            losses.push((format!("box{suffix}"), code));
+        }
+        losses.push(("mask".to_owned(), self.mask_head.loss(&rows, &rois, targets)));
+        losses
+    }
+
+    /// Detections of a batch with feature map [B,D,Y,X].
+    pub fn detect(&self, map: &Tensor, limits: &Limits) -> Detections {
+        tch::no_grad(|| {
+            let pyramid = self.pyramid.forward(map);
+            let proposals = self.rpn.propose(&self.rpn.forward(&pyramid));
+            let rows = Rows::new(&pyramid, self.min_level);
+            let (scores, boxes) = self.roi_head.predict(&rows, &proposals);
+            let found = results::select(&scores, &boxes, &proposals.real, limits);
+            let (boxes, labels) = results::padded(&found, map.device());
+            let masks = self.mask_head.forward(&rows, &boxes, &labels).sigmoid();
+            results::with_masks(found, &masks)
+        })
+    }
+
+    /// Side of the input in pixels.
+    pub fn image_size(&self) -> usize {
+        self.image_size
+    }
+}

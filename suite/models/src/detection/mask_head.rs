@@ -1,0 +1,87 @@
+//! The mask head: a small mask of every class for each RoI.
+
+use tch::{Kind, Tensor};
+
+use super::detector::Targets;
+use super::roi_align::Rows;
+use super::roi_head::Rois;
+use super::sampling::gather_rows;
+use crate::config::DetectorConfig;
+use crate::layers::{Conv, Upsample};
+use crate::params::{Init, Scope};
+
+/// Side of the features that the mask head sees; its masks have twice that.
+const SIDE: usize = 14;
+/// Side of a predicted mask.
+pub const MASK: i64 = 2 * SIDE as i64;
+
+#[derive(Debug)]
+pub struct MaskHead {
+    convs: Vec<Conv>,
+    up: Upsample,
+    mask: Conv,
+    rois: i64,
+}
+
+impl MaskHead {
+    pub fn new(mut scope: Scope, classes: usize, config: &DetectorConfig) -> Self {
+        let c = config.channels;
+        Self {
+            convs: (0..config.mask_convs)
+                .map(|i| Conv::new(scope.sub("conv").sub(i), c, c, 3, Init::FanIn { gain: 2.0 }))
+                .collect(),
+            up: Upsample::new(scope.sub("up"), c, c),
+            mask: Conv::new(scope.sub("mask"), c, classes, 1, Init::FanIn { gain: 1.0 }),
+            rois: config.mask_rois as i64,
+        }
+    }
+
+    /// Boxes [B,P,4] and their labels [B,P] int64 (0-based, no background) -> mask logits [B,P,28,28] f32.
+    pub fn forward(&self, rows: &Rows, boxes: &Tensor, labels: &Tensor) -> Tensor {
+        let (b, p) = (boxes.size()[0], boxes.size()[1]);
+        let mut x = rows.align(boxes, SIDE);
+        for conv in &self.convs {
+            x = conv.forward(&x).relu();
+        }
+        let all = self.mask.forward(&self.up.forward(&x).relu());
+        let class = labels.clamp_min(0).view([-1, 1, 1, 1]).expand([-1, -1, MASK, MASK], false);
+        all.gather(1, &class, false).view([b, p, MASK, MASK]).to_kind(Kind::Float)
+    }
+
+    /// Binary cross-entropy, averaged over the pixels of the foreground RoIs.
+    pub fn loss(&self, rows: &Rows, rois: &Rois, targets: &Targets) -> Tensor {
+        let first = |t: &Tensor| t.narrow(1, 0, self.rois.min(t.size()[1]));
+        let (boxes, truth, foreground) = (first(&rois.boxes), first(&rois.truth), first(&rois.foreground));
+        let target = tch::no_grad(|| crop(&boxes, &truth, targets));
+        let logits = self.forward(rows, &boxes, &targets.labels.gather(1, &truth, false));
+        let weight = foreground.to_kind(Kind::Float).view([boxes.size()[0], -1, 1, 1]);
+        let entropy = logits.binary_cross_entropy_with_logits(
+            &target,
+            Some(&weight.expand_as(&target)),
+            None::<&Tensor>,
+            tch::Reduction::Sum,
+        );
+        entropy / (weight.sum(Kind::Float) * (MASK * MASK) as f64).clamp_min(1.0)
+    }
+}
+
+/// The part of its ground truth's mask that each RoI sees: boxes [B,R,4], truth [B,R] -> [B,R,28,28] of 0 and 1.
+fn crop(boxes: &Tensor, truth: &Tensor, targets: &Targets) -> Tensor {
+    let (b, r) = (boxes.size()[0], boxes.size()[1]);
+    let side = targets.masks.size()[3];
+    let masks = gather_rows(&targets.masks, truth).view([b * r, 1, side, side]).to_kind(Kind::Float);
+    let frame = gather_rows(&targets.boxes, truth);
+    // The centres of the RoI's pixels, in a frame where the ground truth's box is -1 .. 1.
+    let centre = (Tensor::arange(MASK, (Kind::Float, boxes.device())) + 0.5) / MASK as f64;
+    let axis = |low: i64, high: i64| {
+        let (roi_low, roi_high) = (boxes.select(2, low).unsqueeze(-1), boxes.select(2, high).unsqueeze(-1));
+        let (low, high) = (frame.select(2, low).unsqueeze(-1), frame.select(2, high).unsqueeze(-1));
+        let at = &roi_low + (&roi_high - &roi_low) * &centre;
+        ((at - &low) / (high - low).clamp_min(1e-3) * 2.0 - 1.0).view([b * r, MASK])
+    };
+    let (x, y) = (axis(0, 2), axis(1, 3));
+    let shape = [b * r, MASK, MASK];
+    let grid = Tensor::stack(&[x.unsqueeze(1).expand(shape, false), y.unsqueeze(2).expand(shape, false)], 3);
+    let (bilinear, zeros) = (0, 0);
+    masks.grid_sampler(&grid, bilinear, zeros, false).ge(0.5).to_kind(Kind::Float).view([b, r, MASK, MASK])
+}

@@ -1,0 +1,54 @@
+//! The single-scale pyramid: every level is made from the backbone's one map (paper.md section 6).
+
+use tch::Tensor;
+
+use crate::config::{DetectorConfig, InputConfig};
+use crate::layers::{Conv, Upsample};
+use crate::params::{Init, Scope};
+
+/// Makes levels `min_level` to `max_level`, level l at stride 2^l. The level of the patch is a 1x1 convolution of the
+/// map, finer ones are transposed convolutions of it, coarser ones stride-2 convolutions; a 3x3 convolution ends each.
+#[derive(Debug)]
+pub struct Pyramid {
+    lateral: Conv,
+    /// From the patch's level downwards: base - 1, base - 2, ..
+    finer: Vec<Upsample>,
+    /// From the patch's level upwards: base + 1, ..
+    coarser: Vec<Conv>,
+    /// One for each level, finest first.
+    outputs: Vec<Conv>,
+}
+
+impl Pyramid {
+    pub fn new(mut scope: Scope, width: usize, input: &InputConfig, config: &DetectorConfig) -> Self {
+        let base = input.patch_size.trailing_zeros() as usize;
+        let c = config.channels;
+        let he = Init::FanIn { gain: 2.0 };
+        Self {
+            lateral: Conv::new(scope.sub("lateral"), width, c, 1, Init::FanIn { gain: 1.0 }),
+            finer: (config.min_level..base).rev().map(|l| Upsample::new(scope.sub("finer").sub(l), c, c)).collect(),
+            coarser: (base + 1..=config.max_level)
+                .map(|l| Conv::new(scope.sub("coarser").sub(l), c, c, 3, he).stride(2))
+                .collect(),
+            outputs: (config.min_level..=config.max_level)
+                .map(|l| Conv::new(scope.sub("output").sub(l), c, c, 3, Init::FanIn { gain: 1.0 }))
+                .collect(),
+        }
+    }
+
+    /// Map [B,D,Y,X] -> one map [B,C,Yl,Xl] per level, finest first.
+    pub fn forward(&self, map: &Tensor) -> Vec<Tensor> {
+        let base = self.lateral.forward(map);
+        let mut levels = vec![base.shallow_clone()];
+        for finer in &self.finer {
+            let next = finer.forward(&levels[0].gelu("none"));
+            levels.insert(0, next);
+        }
+        let mut top = base;
+        for coarser in &self.coarser {
+            top = coarser.forward(&top.gelu("none"));
+            levels.push(top.shallow_clone());
+        }
+        levels.iter().zip(&self.outputs).map(|(x, conv)| conv.forward(x)).collect()
+    }
+}

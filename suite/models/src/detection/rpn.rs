@@ -1,0 +1,151 @@
+//! The region proposal network: scores anchors, moves them, and keeps the best.
+
+use tch::{Device, Kind, Tensor};
+
+use super::boxes;
+use super::detector::Targets;
+use super::nms::nms;
+use super::sampling::{assign, balanced, gather_rows};
+use crate::config::{DetectorConfig, InputConfig};
+use crate::layers::Conv;
+use crate::params::{Init, Scope};
+
+/// Anchors are coded without weights.
+const CODE: [f64; 4] = [1.0; 4];
+/// Over this IoU with a ground truth an anchor is foreground, below the second background, between ignored.
+const FOREGROUND: f64 = 0.7;
+const BACKGROUND: f64 = 0.3;
+
+#[derive(Debug)]
+pub struct Rpn {
+    conv: Conv,
+    objectness: Conv,
+    code: Conv,
+    /// [A,4], all levels below one another, finest first.
+    anchors: Tensor,
+    /// Anchors of each level.
+    per_level: Vec<i64>,
+    image_size: i64,
+    config: DetectorConfig,
+}
+
+/// What the network says of every anchor.
+pub struct RpnOutput {
+    /// Logits [B,A] f32.
+    pub objectness: Tensor,
+    /// [B,A,4] f32.
+    pub code: Tensor,
+}
+
+/// Boxes worth a second look, best first.
+pub struct Proposals {
+    /// [B,P,4] f32.
+    pub boxes: Tensor,
+    /// Which are not padding: [B,P] bool.
+    pub real: Tensor,
+}
+
+impl Rpn {
+    pub fn new(mut scope: Scope, input: &InputConfig, config: &DetectorConfig, device: Device) -> Self {
+        let (c, ratios) = (config.channels, config.anchor_ratios.len());
+        let mut side = input.image_size / input.patch_size;
+        let base = input.patch_size.trailing_zeros() as usize;
+        let mut sides = Vec::new();
+        for level in config.min_level..=config.max_level {
+            if level > base {
+                side = side.div_ceil(2); // as a padded stride-2 convolution does
+            }
+            sides.push((level, if level < base { side << (base - level) } else { side }));
+        }
+        let anchors: Vec<Tensor> = sides
+            .iter()
+            .map(|&(level, side)| {
+                let stride = 1 << level;
+                super::anchors::level(side, stride, config.anchor_scale * stride as f64, &config.anchor_ratios)
+            })
+            .collect();
+        Self {
+            conv: Conv::new(scope.sub("conv"), c, c, 3, Init::FanIn { gain: 2.0 }),
+            objectness: Conv::new(scope.sub("objectness"), c, ratios, 1, Init::Normal(0.01)),
+            code: Conv::new(scope.sub("code"), c, 4 * ratios, 1, Init::Normal(0.01)),
+            per_level: anchors.iter().map(|a| a.size()[0]).collect(),
+            anchors: Tensor::cat(&anchors, 0).to_device(device),
+            image_size: input.image_size as i64,
+            config: config.clone(),
+        }
+    }
+
+    /// Maps [B,C,Y,X], finest first.
+    pub fn forward(&self, pyramid: &[Tensor]) -> RpnOutput {
+        let (mut objectness, mut code) = (Vec::new(), Vec::new());
+        for map in pyramid {
+            let x = self.conv.forward(map).relu();
+            let b = x.size()[0];
+            objectness.push(self.objectness.forward(&x).permute([0, 2, 3, 1]).reshape([b, -1]));
+            code.push(self.code.forward(&x).permute([0, 2, 3, 1]).reshape([b, -1, 4]));
+        }
+        RpnOutput {
+            objectness: Tensor::cat(&objectness, 1).to_kind(Kind::Float),
+            code: Tensor::cat(&code, 1).to_kind(Kind::Float),
+        }
+    }
+
+    /// The best boxes of each level after suppression, then the best of all levels. No gradient passes.
+    pub fn propose(&self, output: &RpnOutput) -> Proposals {
+        tch::no_grad(|| {
+            let (mut all_boxes, mut all_scores) = (Vec::new(), Vec::new());
+            let mut start = 0;
+            for &count in &self.per_level {
+                let k = count.min(self.config.rpn_pre_nms as i64);
+                let (score, index) = output.objectness.narrow(1, start, count).topk(k, 1, true, true);
+                let code = gather_rows(&output.code.narrow(1, start, count), &index);
+                let anchors = self.anchors.narrow(0, start, count).index_select(0, &index.view([-1]));
+                let boxes = boxes::decode(&code, &anchors.view([-1, k, 4]), CODE);
+                let boxes = boxes::clip(&boxes, self.image_size);
+                let real = boxes::area(&boxes).gt(1e-6);
+                let keep = nms(&boxes, &real, self.config.rpn_nms);
+                all_scores.push(score.masked_fill(&keep.logical_not(), f64::NEG_INFINITY));
+                all_boxes.push(boxes);
+                start += count;
+            }
+            let scores = Tensor::cat(&all_scores, 1);
+            let k = scores.size()[1].min(self.config.rpn_post_nms as i64);
+            let (score, index) = scores.topk(k, 1, true, true);
+            Proposals { boxes: gather_rows(&Tensor::cat(&all_boxes, 1), &index), real: score.isfinite() }
+        })
+    }
+
+    /// Objectness and box loss, scalars. Cross-entropy is averaged over the sampled anchors; the Huber loss
+    /// (delta 1/9) over the coordinates of the foreground ones.
+    pub fn losses(&self, output: &RpnOutput, targets: &Targets) -> (Tensor, Tensor) {
+        let (sample, truth) = tch::no_grad(|| {
+            let real = targets.real();
+            let found = assign(&self.anchors.unsqueeze(0), &targets.boxes, &real);
+            // Every ground truth has at least its best anchors, however small their IoU (but over 0).
+            let most = found.iou.amax([1].as_slice(), true);
+            let best_of_some = found.iou.eq_tensor(&most).logical_and(&most.gt(0.0)).any_dim(2, false);
+            let foreground = found.best.ge(FOREGROUND).logical_or(&best_of_some);
+            let background = found.best.lt(BACKGROUND).logical_and(&foreground.logical_not());
+            let sample = balanced(&foreground, &background, self.config.rpn_batch, self.config.rpn_batch / 2);
+            let truth = gather_rows(&targets.boxes, &found.index.gather(1, &sample.index, false));
+            (sample, truth)
+        });
+        let logits = output.objectness.gather(1, &sample.index, false);
+        let label = sample.foreground.to_kind(Kind::Float);
+        let real = sample.real.to_kind(Kind::Float);
+        let entropy = logits.binary_cross_entropy_with_logits(&label, Some(&real), None::<&Tensor>, tch::Reduction::Sum);
+        let objectness = entropy / real.sum(Kind::Float).clamp_min(1.0);
+
+        let anchors = self.anchors.index_select(0, &sample.index.view([-1])).view_as(&truth);
+        let target = boxes::encode(&truth, &anchors, CODE);
+        let code = gather_rows(&output.code, &sample.index);
+        (objectness, box_loss(&code, &target, &sample.foreground, 1.0 / 9.0))
+    }
+}
+
+/// Huber loss averaged over the coordinates of the boxes that `counted` [B,R] selects; code and target [B,R,4].
+pub(super) fn box_loss(code: &Tensor, target: &Tensor, counted: &Tensor, delta: f64) -> Tensor {
+    let counted = counted.to_kind(Kind::Float);
+    let loss = code.huber_loss(target, tch::Reduction::None, delta).sum_dim_intlist([-1].as_slice(), false, Kind::Float);
+    (loss * &counted).sum(Kind::Float) / (counted.sum(Kind::Float) * 4.0).clamp_min(1.0)
+}

@@ -1,0 +1,106 @@
+//! The layers that everything here is made of. Forward passes use tch's panicking calls: shapes were checked when
+//! the model was built, and whoever runs a model from outside turns what is left into an error.
+
+use tch::Tensor;
+
+use crate::params::{Init, Scope};
+
+/// y = x W^T + b; W [out, in].
+#[derive(Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    pub fn new(mut scope: Scope, inputs: usize, outputs: usize, init: Init) -> Self {
+        Self {
+            weight: scope.weight("weight", &[outputs, inputs], init),
+            bias: scope.undecayed("bias", &[outputs], Init::Zeros),
+        }
+    }
+
+    /// [.., in] -> [.., out].
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, Some(&self.bias))
+    }
+}
+
+/// LayerNorm over the last axis, eps 1e-6.
+#[derive(Debug)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl LayerNorm {
+    pub fn new(mut scope: Scope, width: usize) -> Self {
+        Self {
+            weight: scope.undecayed("weight", &[width], Init::Ones),
+            bias: scope.undecayed("bias", &[width], Init::Zeros),
+        }
+    }
+
+    /// [.., D] -> [.., D].
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), 1e-6, false)
+    }
+}
+
+/// A square convolution with bias; W [out, in, size, size]. Odd sizes keep the map's size at stride 1.
+#[derive(Debug)]
+pub struct Conv {
+    weight: Tensor,
+    bias: Tensor,
+    stride: i64,
+    padding: i64,
+}
+
+impl Conv {
+    pub fn new(mut scope: Scope, inputs: usize, outputs: usize, size: usize, init: Init) -> Self {
+        Self {
+            weight: scope.weight("weight", &[outputs, inputs, size, size], init),
+            bias: scope.undecayed("bias", &[outputs], Init::Zeros),
+            stride: 1,
+            padding: (size as i64 - 1) / 2,
+        }
+    }
+
+    /// The same convolution at every `stride`-th position.
+    pub fn stride(self, stride: usize) -> Self {
+        Self { stride: stride as i64, ..self }
+    }
+
+    /// Without padding, as a patch embedding is.
+    pub fn unpadded(self) -> Self {
+        Self { padding: 0, ..self }
+    }
+
+    /// [B, in, Y, X] -> [B, out, Y', X'].
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.conv2d(&self.weight, Some(&self.bias), self.stride, self.padding, 1, 1)
+    }
+}
+
+/// A 2x2 transposed convolution of stride 2 with bias: doubles both sides of a map; W [in, out, 2, 2].
+#[derive(Debug)]
+pub struct Upsample {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Upsample {
+    pub fn new(mut scope: Scope, inputs: usize, outputs: usize) -> Self {
+        // Each output pixel is fed by one input pixel, so the fan is the number of input channels.
+        let init = Init::Normal((2.0 / inputs as f64).sqrt());
+        Self {
+            weight: scope.weight("weight", &[inputs, outputs, 2, 2], init),
+            bias: scope.undecayed("bias", &[outputs], Init::Zeros),
+        }
+    }
+
+    /// [B, in, Y, X] -> [B, out, 2Y, 2X].
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.conv_transpose2d(&self.weight, Some(&self.bias), 2, 0, 0, 1, 1)
+    }
+}

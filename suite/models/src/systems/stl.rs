@@ -1,0 +1,73 @@
+//! STL: one dense ViT for each task, trained one after the other; nothing is shared (paper.md section 7).
+
+use adamv_datasets::Task;
+use tch::{Device, Tensor};
+
+use super::{Part, Phase, System, part};
+use crate::config::{Classes, ModelConfig};
+use crate::detection::Detector;
+use crate::layers::Linear;
+use crate::params::{Init, Params};
+use crate::vit::{Embedding, Intermediates, Mode, Trunk};
+
+struct Stl {
+    params: Params,
+    classification: (Embedding, Trunk),
+    detection: (Embedding, Trunk),
+    head: Linear,
+    detector: Detector,
+}
+
+pub(super) fn build(config: &ModelConfig, classes: Classes, seed: u64, device: Device) -> Box<dyn System> {
+    let mut params = Params::new(seed, device);
+    let mut network = |task: Task| {
+        let mut root = params.root();
+        let mut scope = root.sub(task);
+        let embedding = Embedding::new(scope.reborrow(), &config.backbone, config.inputs.of(task));
+        (embedding, Trunk::new(scope, &config.backbone))
+    };
+    let (classification, detection) = (network(Task::Classification), network(Task::Detection));
+    let mut root = params.root();
+    let head = Linear::new(
+        root.sub(Task::Classification).sub("head"),
+        config.backbone.width,
+        classes.classification,
+        Init::Normal(0.01),
+    );
+    let detector = Detector::new(root.sub(Task::Detection).sub("detector"), config, classes.detection, device);
+    Box::new(Stl { params, classification, detection, head, detector })
+}
+
+impl System for Stl {
+    fn params(&self) -> &Params {
+        &self.params
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[
+            Phase { name: "classification", tasks: &[Task::Classification] },
+            Phase { name: "detection", tasks: &[Task::Detection] },
+        ]
+    }
+
+    fn classify(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
+        let (embedding, trunk) = &self.classification;
+        let (tokens, out) = trunk.forward(&embedding.forward(images), mode);
+        (self.head.forward(&trunk.pool(&tokens)), out)
+    }
+
+    fn feature_map(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
+        let (embedding, trunk) = &self.detection;
+        let (tokens, out) = trunk.forward(&embedding.forward(images), mode);
+        (trunk.map(&tokens), out)
+    }
+
+    fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    fn activates(&self, weight: &str, task: Task) -> Option<Part> {
+        let (owner, rest) = weight.split_once('.')?;
+        (owner == task.as_str()).then(|| part(rest))
+    }
+}

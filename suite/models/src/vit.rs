@@ -1,0 +1,214 @@
+//! The vision transformer (paper.md section 2), cut where the tasks part: an [`Embedding`] each task has for itself,
+//! and a [`Trunk`] that tasks may share. Weights are named as in timm.
+
+use std::collections::BTreeMap;
+
+use tch::{Kind, Tensor};
+
+use crate::config::{BackboneConfig, InputConfig, Pool};
+use crate::layers::{Conv, LayerNorm, Linear};
+use crate::params::{Init, Scope};
+
+/// Training draws stochastic depth and samples; evaluation draws nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Train,
+    Evaluate,
+}
+
+/// What a forward pass computed on its way, by name (`blocks.3`: the tokens after block 3), so that probes and tests
+/// never reach inside a model.
+pub type Intermediates = BTreeMap<String, Tensor>;
+
+/// Patch embedding, class token if there is one, and position embedding of one task.
+#[derive(Debug)]
+pub struct Embedding {
+    proj: Conv,
+    pos_embed: Tensor,
+    cls_token: Option<Tensor>,
+}
+
+impl Embedding {
+    /// Creates `patch_embed.proj`, `pos_embed` and, for token pooling, `cls_token` below `scope`.
+    pub fn new(mut scope: Scope, backbone: &BackboneConfig, input: &InputConfig) -> Self {
+        let (width, patch) = (backbone.width, input.patch_size);
+        let side = input.image_size / patch;
+        let token = usize::from(backbone.pool == Pool::Token);
+        let std = (width as f64).sqrt().recip();
+        let proj = Conv::new(scope.sub("patch_embed").sub("proj"), 3, width, patch, Init::FanIn { gain: 1.0 });
+        Self {
+            proj: proj.stride(patch).unpadded(),
+            pos_embed: scope.undecayed("pos_embed", &[1, side * side + token, width], Init::Normal(std)),
+            cls_token: (token == 1).then(|| scope.undecayed("cls_token", &[1, 1, width], Init::Normal(std))),
+        }
+    }
+
+    /// Images [B,3,Y,X] f32 -> tokens [B,N,D], row by row, after the class token if there is one.
+    pub fn forward(&self, images: &Tensor) -> Tensor {
+        let patches = self.proj.forward(images).flatten(2, 3).transpose(1, 2);
+        let tokens = match &self.cls_token {
+            Some(token) => Tensor::cat(&[&token.expand([patches.size()[0], -1, -1], false), &patches], 1),
+            None => patches,
+        };
+        tokens + &self.pos_embed
+    }
+}
+
+/// Multi-head self-attention.
+#[derive(Debug)]
+struct Attention {
+    qkv: Linear,
+    proj: Linear,
+    heads: i64,
+}
+
+impl Attention {
+    fn new(mut scope: Scope, width: usize, heads: usize) -> Self {
+        Self {
+            qkv: Linear::new(scope.sub("qkv"), width, 3 * width, Init::Glorot),
+            proj: Linear::new(scope.sub("proj"), width, width, Init::Glorot),
+            heads: heads as i64,
+        }
+    }
+
+    /// [B,N,D] -> [B,N,D].
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let (b, n, d) = sizes3(x);
+        let qkv = self.qkv.forward(x).view([b, n, 3, self.heads, d / self.heads]).permute([2, 0, 3, 1, 4]);
+        let (q, k, v) = (qkv.get(0), qkv.get(1), qkv.get(2));
+        let mixed = Tensor::scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, false, None, false);
+        self.proj.forward(&mixed.transpose(1, 2).reshape([b, n, d]))
+    }
+}
+
+/// Two linear layers with an exact GELU between.
+#[derive(Debug)]
+struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+}
+
+impl Mlp {
+    fn new(mut scope: Scope, width: usize, hidden: usize) -> Self {
+        Self {
+            fc1: Linear::new(scope.sub("fc1"), width, hidden, Init::Glorot),
+            fc2: Linear::new(scope.sub("fc2"), hidden, width, Init::Glorot),
+        }
+    }
+
+    /// [B,N,D] -> [B,N,D].
+    fn forward(&self, x: &Tensor) -> Tensor {
+        self.fc2.forward(&self.fc1.forward(x).gelu("none"))
+    }
+}
+
+/// Pre-LN block: x + SA(LN x), then x + MLP(LN x).
+#[derive(Debug)]
+struct Block {
+    norm1: LayerNorm,
+    attn: Attention,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    drop: f64,
+}
+
+impl Block {
+    fn new(mut scope: Scope, config: &BackboneConfig, drop: f64) -> Self {
+        Self {
+            norm1: LayerNorm::new(scope.sub("norm1"), config.width),
+            attn: Attention::new(scope.sub("attn"), config.width, config.heads),
+            norm2: LayerNorm::new(scope.sub("norm2"), config.width),
+            mlp: Mlp::new(scope.sub("mlp"), config.width, config.mlp),
+            drop,
+        }
+    }
+
+    /// [B·W,N,D] -> same; `windows` W lie side by side for each image and are dropped together.
+    fn forward(&self, x: &Tensor, windows: i64, mode: Mode) -> Tensor {
+        let x = x + self.keep(self.attn.forward(&self.norm1.forward(x)), windows, mode);
+        let branch = self.mlp.forward(&self.norm2.forward(&x));
+        x + self.keep(branch, windows, mode)
+    }
+
+    /// Stochastic depth: leaves a branch out for some images. As in the authors' code, what is kept isn't rescaled.
+    fn keep(&self, branch: Tensor, windows: i64, mode: Mode) -> Tensor {
+        if self.drop == 0.0 || mode == Mode::Evaluate {
+            return branch;
+        }
+        let images = branch.size()[0] / windows;
+        let kept = Tensor::rand([images, 1, 1], (Kind::Float, branch.device())).ge(self.drop);
+        let kept = kept.repeat_interleave_self_int(windows, 0, images * windows);
+        branch * kept.to_kind(Kind::Float)
+    }
+}
+
+/// The blocks and the last LayerNorm.
+#[derive(Debug)]
+pub struct Trunk {
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    windows: i64,
+    pool: Pool,
+}
+
+impl Trunk {
+    /// Creates `blocks.0`, `blocks.1`, .. and `norm` below `scope`.
+    pub fn new(mut scope: Scope, config: &BackboneConfig) -> Self {
+        let rate = |i: usize| config.drop_path * i as f64 / (config.depth.max(2) - 1) as f64;
+        let blocks = (0..config.depth).map(|i| Block::new(scope.sub("blocks").sub(i), config, rate(i))).collect();
+        Self { blocks, norm: LayerNorm::new(scope.sub("norm"), config.width), windows: config.windows as i64, pool: config.pool }
+    }
+
+    /// Tokens [B,N,D] -> tokens [B,N,D] after the last norm, and the tokens after every block.
+    pub fn forward(&self, tokens: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
+        let mut out = Intermediates::new();
+        let mut x = self.split(tokens);
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(&x, self.windows * self.windows, mode);
+            out.insert(format!("blocks.{i}"), self.merge(&x));
+        }
+        (self.norm.forward(&self.merge(&x)), out)
+    }
+
+    /// Tokens [B,N,D] -> one vector per image [B,D].
+    pub fn pool(&self, tokens: &Tensor) -> Tensor {
+        match self.pool {
+            Pool::Mean => tokens.mean_dim(1, false, None),
+            Pool::Token => tokens.select(1, 0),
+        }
+    }
+
+    /// Tokens [B,N,D] of a square image without class token -> map [B,D,Y,X].
+    pub fn map(&self, tokens: &Tensor) -> Tensor {
+        let (b, n, d) = sizes3(tokens);
+        let side = n.isqrt();
+        tokens.transpose(1, 2).reshape([b, d, side, side])
+    }
+
+    /// [B,N,D] -> [B·W²,N/W²,D]: attention in each of W x W windows (UViT).
+    fn split(&self, x: &Tensor) -> Tensor {
+        if self.windows == 1 {
+            return x.shallow_clone();
+        }
+        let (b, n, d) = sizes3(x);
+        let (w, side) = (self.windows, n.isqrt());
+        let part = side / w;
+        x.view([b, w, part, w, part, d]).permute([0, 1, 3, 2, 4, 5]).reshape([b * w * w, part * part, d])
+    }
+
+    /// The inverse of [`Trunk::split`].
+    fn merge(&self, x: &Tensor) -> Tensor {
+        if self.windows == 1 {
+            return x.shallow_clone();
+        }
+        let (bw, n, d) = sizes3(x);
+        let (w, part) = (self.windows, n.isqrt());
+        let b = bw / (w * w);
+        x.view([b, w, w, part, part, d]).permute([0, 1, 3, 2, 4, 5]).reshape([b, n * w * w, d])
+    }
+}
+
+fn sizes3(x: &Tensor) -> (i64, i64, i64) {
+    let size = x.size();
+    (size[0], size[1], size[2])
+}

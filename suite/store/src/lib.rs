@@ -1,0 +1,44 @@
+//! The store: what one cell (system x backbone x variant x seed) leaves behind, how it is written and how it is read.
+//!
+//! ```text
+//! <out>/run.json                    the plan: every cell of the run, written before the first one starts   run_dir
+//! <out>/.lock                       held by the one process that may write here                            lock
+//! <out>/<cell>/record.json          the result; there once the cell is done, failed or skipped             record
+//! <out>/<cell>/progress.json        how far the cell is                                                    progress
+//! <out>/<cell>/history.parquet      losses, learning rates, ... against the step                           history
+//! <out>/<cell>/predictions/         class scores per image (parquet), COCO results (JSON)                  predictions
+//! <out>/<cell>/checkpoints/, probes/   owned by whoever trains and probes
+//! ```
+//!
+//! Architecture invariant: no torch, and no other crate of this workspace. Whoever reads results needs neither libtorch nor
+//! the data. Every file appears by atomic rename (`atomic`), so a reader never meets half of one.
+
+mod atomic;
+mod cell_dir;
+mod clock;
+mod error;
+mod history;
+mod keys;
+mod lock;
+mod predictions;
+mod progress;
+mod record;
+mod record_file;
+mod run_dir;
+mod table;
+
+pub use atomic::{write_atomic, write_bytes_atomic};
+pub use cell_dir::{CellDir, cell_dir_name};
+pub use clock::{now_rfc3339, rfc3339};
+pub use error::{Error, Result};
+pub use history::{History, HistoryRow};
+pub use keys::{canonical_json, cell_key, protocol_key};
+pub use lock::{RunLock, is_locked, lock};
+pub use predictions::{ClassificationPrediction, TOP, read_classification, write_classification};
+pub use progress::{Progress, read_progress, remove_progress, write_progress};
+pub use record::{
+    CellId, ClassificationMetrics, CocoStats, DataSummary, DetectionMetrics, Environment, Metrics, Record,
+    SCHEMA_VERSION, Status, TaskCost, Timing,
+};
+pub use record_file::{read_record, schema, write_record};
+pub use run_dir::{Cell, CellState, PlannedCell, RunDir, RunPlan};

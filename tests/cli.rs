@@ -1,0 +1,217 @@
+//! The contracts of the command line that need no training: help, located errors, exit codes, dry runs, JSON.
+
+mod common;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use common::{TINY, adamv, bench, folder, with_suite};
+
+#[test]
+fn help_and_version() {
+    let dir = folder();
+    let help = adamv(dir.path(), &["--help"]).expect(0);
+    for command in ["doctor", "data", "run", "status", "eval", "predict", "features", "report", "schema"] {
+        assert!(help.stdout.contains(&format!("  {command} ")), "{command} is not in\n{}", help.stdout);
+    }
+    for command in
+        [&["run"][..], &["data", "make", "scenes"], &["data", "check"], &["eval", "coco"], &["features"], &["report"]]
+    {
+        adamv(dir.path(), &[command, &["--help"]].concat()).expect(0);
+    }
+    adamv(dir.path(), &["--version"]).expect(0);
+}
+
+#[test]
+fn wrong_arguments_are_usage_errors() {
+    let dir = with_suite(TINY);
+    for arguments in [
+        &[][..],
+        &["trian"],
+        &["run"],
+        &["run", "suite.yaml", "--jobs", "0"],
+        &["run", "absent.yaml"],
+        &["run", "."],
+        &["run", "suite.yaml", "--device", "tpu"],
+        &["status", "."],
+        &["status", "absent"],
+        &["report", "absent", "--out", "x"],
+        &["features", "--backbone", "vit-smal", "--weights", "w", "--input", "i", "--out", "o"],
+        &["data", "make", "scenes", "--out", "x", "--images", "3"],
+        &["eval", "coco", "--gt", "absent.json", "--dt", "absent.json", "--iou-type", "bbox"],
+    ] {
+        let outcome = adamv(dir.path(), arguments);
+        assert_eq!(outcome.code, 2, "{arguments:?}: {}", outcome.stderr);
+        assert!(!outcome.stderr.contains("panicked"), "{arguments:?}: {}", outcome.stderr);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a usage error writes nothing");
+}
+
+#[test]
+fn mistakes_in_a_suite_have_their_place() {
+    for (from, to, wanted) in [
+        ("systems:", "sistems:", "suite.yaml:4:1: unknown key `sistems`; the nearest known key is `systems`"),
+        (
+            "learning_rate",
+            "learning_rat",
+            "suite.yaml:17:30: unknown key `learning_rat`; the nearest known key is `learning_rate`",
+        ),
+        ("steps: 6", "steps: -6", "suite.yaml:17:27: `-6` is not possible here; give a whole number, 0 or more"),
+        (
+            "[stl, mtl-vit]",
+            "[stl, mtl-vot]",
+            "suite.yaml:4:16: unknown system `mtl-vot`; the nearest known system is `mtl-vit`",
+        ),
+        (
+            "[vit-micro]",
+            "[vit-macro]",
+            "suite.yaml:5:13: unknown backbone `vit-macro`; the nearest known backbone is `vit-micro`",
+        ),
+        (
+            "{image_size: 32, patch_size: 8}",
+            "{image_size: 33, patch_size: 8}",
+            "suite.yaml:13:22: model.inputs.classification.image_size: 33 is not possible; give a multiple of patch_size (8)",
+        ),
+        ("seeds: [0]", "seeds: [0", "suite.yaml:7:5"),
+        ("width: 32", "width: wide", "suite.yaml:11:31: the text \"wide\" is not possible here; give a whole number"),
+        ("task_version: 1\n", "", "the key `task_version` is missing"),
+    ] {
+        assert!(TINY.contains(from), "{from}");
+        let dir = with_suite(&TINY.replacen(from, to, 1));
+        adamv(dir.path(), &["run", "suite.yaml", "--out", "out"]).expect(2).says(wanted);
+        assert!(!dir.path().join("out").exists());
+    }
+}
+
+#[test]
+fn an_alias_bomb_ends_quickly() {
+    let mut bomb = String::from("a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+    for i in 1..12 {
+        bomb += &format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(", "));
+    }
+    let dir = with_suite(&format!("{TINY}{bomb}"));
+    let began = Instant::now();
+    adamv(dir.path(), &["run", "suite.yaml"]).expect(2).says("suite.yaml:").says("aliases");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    fs::write(dir.path().join("suite.yaml"), vec![b'#'; 2 << 20]).unwrap();
+    adamv(dir.path(), &["run", "suite.yaml"]).expect(2).says("more than the 1048576");
+}
+
+#[test]
+fn set_and_only() {
+    let dir = with_suite(TINY);
+    let run = |arguments: &[&str]| adamv(dir.path(), &[&["run", "suite.yaml", "--dry-run"], arguments].concat());
+    run(&["--set", "training.joint.step=3"]).expect(2).says("the nearest known path is `training.joint.steps`");
+    run(&["--set", "training.joint.steps=-3"])
+        .expect(2)
+        .says("--set training.joint.steps")
+        .says("`-3` is not possible here");
+    run(&["--set", "training.joint.steps"]).expect(2).says("is not PATH=VALUE");
+    run(&["--set", "system=stl"]).expect(2).says("--only");
+    run(&["--only", "system=taps"]).expect(2).says("its values of system are: stl, mtl-vit");
+    run(&["--only", "sytem=stl"]).expect(2).says("the nearest known key is `system`");
+    let all = run(&[]).expect(0).stdout;
+    assert!(all.contains("stl") && all.contains("mtl-vit") && all.contains("2 cells, 2 to run"), "{all}");
+    let one = run(&["--only", "system=stl,seed=0", "--set", "training.classification.steps=11"]).expect(0).stdout;
+    assert!(!one.contains("mtl-vit") && one.contains(" 11 ") && one.contains("1 cells, 1 to run"), "{one}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a dry run writes nothing");
+}
+
+#[test]
+fn a_missing_data_folder_is_found_before_anything_is_written() {
+    let files = "  imagenet: {root: no/such/folder}\n";
+    let dir = with_suite(&TINY.replace("  scenes: {images: 32, size: 32}\n", files));
+    adamv(dir.path(), &["run", "suite.yaml", "--out", "out"])
+        .expect(5)
+        .says("no/such/folder")
+        .says("--set data.imagenet.root=PATH");
+    assert!(!dir.path().join("out").exists());
+}
+
+#[test]
+fn cuda_is_never_replaced_by_the_cpu() {
+    let dir = with_suite(TINY);
+    let doctor = adamv(dir.path(), &["doctor", "--json"]).expect(0);
+    let found: serde_json::Value = serde_json::from_str(&doctor.stdout).expect("one JSON document and nothing else");
+    assert_eq!(found["libtorch"]["version"].as_str().unwrap().split('+').next(), Some("2.11.0"));
+    let count = found["cuda"]["devices"].as_array().unwrap().len();
+    let absent = format!("cuda:{count}");
+    adamv(dir.path(), &["doctor", "--device", &absent]).expect(5).says(&absent);
+    let outcome = adamv(dir.path(), &["doctor", "--device", &absent, "--json"]).expect(5);
+    let found: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(found["problems"].as_array().unwrap().len(), 1);
+    adamv(dir.path(), &["run", "suite.yaml", "--out", "out", "--device", &absent]).expect(5);
+    assert!(!dir.path().join("out").exists());
+}
+
+#[test]
+fn schema_is_one_json_document() {
+    let outcome = adamv(folder().path(), &["schema"]).expect(0);
+    let schema: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert!(schema["properties"]["cell_key"].is_object());
+    assert!(outcome.stderr.is_empty());
+}
+
+#[test]
+fn data_is_made_checked_and_its_faults_are_named() {
+    let dir = folder();
+    let make = &["data", "make", "scenes", "--out", "scenes", "--images", "24", "--size", "32"];
+    adamv(dir.path(), make).expect(0);
+    adamv(dir.path(), make).expect(0);
+    let clean = adamv(dir.path(), &["data", "check", "scenes", "--json"]).expect(0);
+    let report: serde_json::Value = serde_json::from_str(&clean.stdout).unwrap();
+    assert_eq!(report["problems"], serde_json::json!([]));
+    // One image is cut off in the middle.
+    let class = dir.path().join("scenes/classification/train/circle");
+    let image = fs::read_dir(&class).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(&image).unwrap();
+    fs::write(&image, &bytes[..bytes.len() / 2]).unwrap();
+    let broken = adamv(dir.path(), &["data", "check", "scenes"]).expect(1);
+    assert!(broken.stdout.contains(image.file_name().unwrap().to_str().unwrap()), "{}", broken.stdout);
+    adamv(dir.path(), &["data", "check", "absent"]).says("absent");
+}
+
+#[test]
+fn eval_coco_prints_the_numbers_as_table_and_as_json() {
+    let dir = folder();
+    let truth = r#"{"images": [{"id": 1, "width": 20, "height": 20, "file_name": "a.png"}], "categories": [{"id": 3, "name": "x"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [2, 2, 10, 10], "area": 100, "iscrowd": 0,
+        "segmentation": [[2, 2, 12, 2, 12, 12, 2, 12]]}]}"#;
+    fs::write(dir.path().join("gt.json"), truth).unwrap();
+    let arguments = ["eval", "coco", "--gt", "gt.json", "--dt", "dt.json", "--iou-type", "bbox"];
+    let eval = |detections: &str, more: &[&str]| {
+        fs::write(dir.path().join("dt.json"), detections).unwrap();
+        adamv(dir.path(), &[&arguments[..], more].concat())
+    };
+    let perfect = r#"[{"image_id": 1, "category_id": 3, "bbox": [2, 2, 10, 10], "score": 0.5}]"#;
+    let table = eval(perfect, &[]).expect(0).stdout;
+    assert_eq!(table.lines().count(), 12, "{table}");
+    assert!(
+        table.starts_with(" Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 1.000"),
+        "{table}"
+    );
+    let outcome = eval(perfect, &["--json"]).expect(0);
+    let numbers: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(numbers["iou_type"], "bbox");
+    assert!((numbers["stats"]["AP"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{numbers}");
+    assert_eq!(numbers["stats"].as_object().unwrap().len(), 12);
+    eval("[]", &[]).expect(4).says("no detections");
+    eval("[{", &[]).expect(1).says("broken JSON");
+    eval(&perfect.replace("\"image_id\": 1", "\"image_id\": 9"), &[]).expect(1).says("unknown image id 9");
+    eval(&perfect.replace(", \"score\": 0.5", ""), &[]).expect(1).says("`score` is missing");
+    eval(&perfect.replace(", 10]", "]"), &[]).expect(1).says("`bbox` has 3 numbers");
+}
+
+#[test]
+fn a_closed_stdout_is_no_panic() {
+    let dir = folder();
+    let mut child = bench(dir.path())
+        .arg("schema")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+}
