@@ -213,7 +213,7 @@ struct CocoFile {
 #[derive(Serialize)]
 struct CocoInfo {
     description: &'static str,
-    version: u32,
+    version: String,
 }
 
 #[derive(Serialize)]
@@ -260,7 +260,7 @@ fn draw_detection(folder: &Path, split: Split, config: &ScenesConfig) -> Result<
         })
         .collect();
     let mut file = CocoFile {
-        info: CocoInfo { description: "drawn scenes", version: VERSION },
+        info: CocoInfo { description: "drawn scenes", version: VERSION.to_string() },
         images: Vec::new(),
         annotations: Vec::new(),
         categories: Shape::ALL

@@ -9,9 +9,11 @@ use crate::exit::{Failure, OTHER};
 
 /// Checks the loaded libtorch and loads its CUDA half where there is one. Call before anything else of libtorch.
 pub fn start() -> Result<(), Failure> {
+    adamv_native::keep_freed_memory();
     adamv_native::check_version().map_err(|e| Failure::environment(e.to_string()))?;
     adamv_native::load_cuda().map_err(|e| Failure::environment(e.to_string()))?;
-    Ok(())
+    // A cell that isn't deterministic allows TF32 itself; `features` must agree between devices.
+    adamv_native::set_tf32(false).map_err(|e| Failure::environment(e.to_string()))
 }
 
 /// The device of that name, when it is usable; never another one.

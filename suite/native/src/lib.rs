@@ -10,6 +10,7 @@
 //! **Invariant:** [`load_cuda`] runs before anything else asks libtorch about CUDA. libtorch looks for its
 //! CUDA half once and keeps the answer.
 
+mod allocator;
 mod autocast;
 mod cuda;
 mod error;
@@ -19,6 +20,7 @@ mod rng;
 mod switches;
 mod version;
 
+pub use allocator::keep_freed_memory;
 pub use autocast::autocast_bf16;
 pub use cuda::{CudaLoad, CudaMemory, cuda_device_count, cuda_memory, load_cuda, reset_peak_memory};
 pub use error::{NativeError, Result};

@@ -1,6 +1,6 @@
 //! The mask head: a small mask of every class for each RoI.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::detector::Targets;
 use super::roi_align::Rows;
@@ -50,7 +50,14 @@ impl MaskHead {
 
     /// Binary cross-entropy, averaged over the pixels of the foreground RoIs.
     pub fn loss(&self, rows: &Rows, rois: &Rois, targets: &Targets) -> Tensor {
-        let first = |t: &Tensor| t.narrow(1, 0, self.rois.min(t.size()[1]));
+        let slots = self.rois.min(rois.boxes.size()[1]);
+        // Foreground comes first. On a CPU it costs nothing to ask how much there is, and background is left out; on a GPU
+        // asking would stop the step.
+        let slots = match rois.boxes.device() {
+            Device::Cpu => slots.min(rois.foreground.sum_dim_intlist([1].as_slice(), false, Kind::Int64).max().int64_value(&[])),
+            _ => slots,
+        };
+        let first = |t: &Tensor| t.narrow(1, 0, slots.max(1));
         let (boxes, truth, foreground) = (first(&rois.boxes), first(&rois.truth), first(&rois.foreground));
         let target = tch::no_grad(|| crop(&boxes, &truth, targets));
         let logits = self.forward(rows, &boxes, &targets.labels.gather(1, &truth, false));

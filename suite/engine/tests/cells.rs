@@ -1,0 +1,252 @@
+//! Whole cells, tiny ones: exact resume, evaluation that doesn't depend on the batch, the guard, the average of the
+//! weights, prediction, features.
+
+use std::path::{Path, PathBuf};
+
+use adamv_datasets::{DataConfig, ScenesConfig, Task};
+use adamv_engine::{
+    CellConfig, Context, EngineError, EvaluationConfig, FeaturesBackbone, FeaturesConfig, Precision, Progress,
+    ScheduleConfig, TrainingConfig, features, predict, run_cell,
+};
+use adamv_models::config::{Pool, preset};
+use adamv_models::weights;
+use adamv_store::{CellDir, History, Record, write_record};
+use serde_json::json;
+use tch::Device;
+
+fn tiny(system: &str) -> CellConfig {
+    let mut model = preset("vit-micro").unwrap();
+    (model.backbone.depth, model.backbone.width, model.backbone.heads, model.backbone.mlp) = (2, 16, 2, 32);
+    model.backbone.drop_path = 0.1;
+    model.inputs.classification.image_size = 32;
+    model.inputs.detection.image_size = 32;
+    let detector = &mut model.detector;
+    (detector.channels, detector.box_fc, detector.box_convs, detector.mask_convs) = (8, 16, 1, 1);
+    (detector.rois, detector.mask_rois, detector.rpn_post_nms, detector.max_level) = (8, 4, 16, 3);
+    let schedule = |steps| ScheduleConfig {
+        steps,
+        learning_rate: 1e-3,
+        warmup: 2,
+        batch: serde_json::from_value(json!({ "classification": 4, "detection": 2 })).unwrap(),
+        ..ScheduleConfig::default()
+    };
+    let scenes: ScenesConfig = serde_json::from_value(json!({ "images": 24, "size": 32, "seed": 1 })).unwrap();
+    let mut data = DataConfig { scenes: Some(scenes), ..DataConfig::default() };
+    (data.detection.max_instances, data.detection.mask_size) = (6, 14);
+    CellConfig {
+        suite: "tiny".into(),
+        task_version: 1,
+        system: system.into(),
+        backbone: "vit-micro".into(),
+        variant: "base".into(),
+        seed: 3,
+        data,
+        model,
+        training: TrainingConfig {
+            classification: schedule(7),
+            detection: schedule(8),
+            joint: schedule(9),
+            log_every: 2,
+            checkpoint_every: 3,
+            ..TrainingConfig::default()
+        },
+        evaluation: EvaluationConfig { score_threshold: 0.0, ..EvaluationConfig::default() },
+    }
+}
+
+/// Runs a cell in a folder of `root`; built-in data is shared by all of them.
+fn run(root: &Path, name: &str, config: &CellConfig, progress: &mut dyn Progress) -> Result<Record, EngineError> {
+    let context = Context {
+        cell_dir: &root.join(name),
+        data_dir: &root.join("data"),
+        device: Device::Cpu,
+        version: "test",
+        commit: "test",
+    };
+    run_cell(config, &context, progress)
+}
+
+fn final_weights(root: &Path, name: &str) -> Vec<u8> {
+    std::fs::read(root.join(name).join("checkpoints/final.safetensors")).unwrap()
+}
+
+/// Stops the cell, as a kill would, the `countdown`-th time that it reports progress.
+struct StopAfter(usize);
+
+impl Progress for StopAfter {
+    fn phase(&mut self, _: &str, _: u64, _: u64) {}
+    fn step(&mut self, _: u64, _: &str) {
+        self.0 -= 1;
+        assert!(self.0 > 0, "stopped on purpose");
+    }
+    fn note(&mut self, _: &str) {}
+}
+
+#[test]
+fn a_resumed_cell_equals_an_uninterrupted_one_bit_for_bit() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    for (system, precision, ema) in [("stl", Precision::F32, 0.9), ("mtl-vit", Precision::Bf16, 0.0)] {
+        let mut config = tiny(system);
+        (config.training.precision, config.training.ema_decay) = (precision, ema);
+        let whole = format!("{system}-whole");
+        let record = run(root, &whole, &config, &mut ()).unwrap();
+        let name = format!("{system}-parts");
+        // Each try comes two reports farther than the last checkpoint allows it to be in one go.
+        let mut stops = 0;
+        let resumed = loop {
+            match run(root, &name, &config, &mut StopAfter(3 + stops)) {
+                Ok(record) => break record,
+                Err(error) => assert!(error.to_string().contains("stopped on purpose"), "{error}"),
+            }
+            stops += 1;
+        };
+        assert!(stops >= 3, "it was stopped only {stops} times");
+        assert!(final_weights(root, &whole) == final_weights(root, &name), "{system}: weights differ");
+        assert_eq!(record.metrics, resumed.metrics);
+        let history = |name: &str| History::read(&CellDir::new(root.join(name)).history()).unwrap().rows;
+        assert_eq!(history(&whole), history(&name), "{system}: histories differ");
+        assert_eq!(record.timing.steps, resumed.timing.steps);
+    }
+}
+
+#[test]
+fn the_seed_decides_the_result() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let config = tiny("mtl-vit");
+    run(root, "a", &config, &mut ()).unwrap();
+    run(root, "b", &config, &mut ()).unwrap();
+    run(root, "c", &CellConfig { seed: 4, ..config }, &mut ()).unwrap();
+    assert!(final_weights(root, "a") == final_weights(root, "b"));
+    assert!(final_weights(root, "a") != final_weights(root, "c"));
+}
+
+#[test]
+fn the_evaluation_batch_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let mut config = tiny("mtl-vit");
+    let one = run(root, "large", &config, &mut ()).unwrap();
+    config.evaluation.batch = serde_json::from_value(json!({ "classification": 5, "detection": 1 })).unwrap();
+    let other = run(root, "small", &config, &mut ()).unwrap();
+    assert!(final_weights(root, "large") == final_weights(root, "small"));
+    assert_eq!(one.metrics.classification, other.metrics.classification);
+    let (one, other) = (one.metrics.detection.unwrap(), other.metrics.detection.unwrap());
+    for (a, b) in [(one.bbox.AP, other.bbox.AP), (one.bbox.AR100, other.bbox.AR100), (one.segm.AP, other.segm.AP)] {
+        assert!((a - b).abs() < 1e-6, "{a} and {b}");
+    }
+    let boxes = |name: &str| -> Vec<serde_json::Value> {
+        let path = CellDir::new(root.join(name)).detection_predictions();
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let (large, small) = (boxes("large"), boxes("small"));
+    assert!(!large.is_empty());
+    assert_eq!(large.len(), small.len());
+    for (a, b) in large.iter().zip(&small) {
+        assert_eq!((&a["image_id"], &a["category_id"]), (&b["image_id"], &b["category_id"]));
+        assert!((a["score"].as_f64().unwrap() - b["score"].as_f64().unwrap()).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_cell_and_names_its_samples() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = tiny("mtl-vit");
+    (config.training.joint.learning_rate, config.training.joint.warmup) = (1e30, 0);
+    let error = run(root.path(), "cell", &config, &mut ()).unwrap_err().to_string();
+    for part in ["phase `joint`", "training.joint.learning_rate", ".png"] {
+        assert!(error.contains(part), "{part} is not in: {error}");
+    }
+    assert!(!root.path().join("cell/checkpoints/final.safetensors").exists());
+}
+
+#[test]
+fn a_checkpoint_of_another_configuration_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = tiny("mtl-vit");
+    run(root.path(), "cell", &config, &mut StopAfter(4)).unwrap_err();
+    config.model.backbone.depth = 1;
+    let error = run(root.path(), "cell", &config, &mut ()).unwrap_err().to_string();
+    assert!(error.contains("position.json") && error.contains("another configuration"), "{error}");
+}
+
+#[test]
+fn every_term_is_in_the_history_and_the_rate_follows_its_schedule() {
+    let root = tempfile::tempdir().unwrap();
+    run(root.path(), "cell", &tiny("stl"), &mut ()).unwrap();
+    let rows = History::read(&CellDir::new(root.path().join("cell")).history()).unwrap().rows;
+    let of = |phase: &str, metric: &str| -> Vec<(u64, f64)> {
+        rows.iter().filter(|r| r.phase == phase && r.metric == metric).map(|r| (r.step, r.value)).collect()
+    };
+    // Every 2 steps, at each checkpoint (3 steps), and at the end.
+    let steps: Vec<u64> = of("classification", "cross_entropy").iter().map(|(step, _)| *step).collect();
+    assert_eq!(steps, [2, 3, 4, 6, 7]);
+    for term in ["rpn_objectness", "rpn_box", "class", "box", "mask", "gradient_norm"] {
+        assert_eq!(of("detection", term).len(), 5, "{term}"); // 2, 3, 4, 6, 8
+    }
+    // Warm-up of 2 steps to 1e-3, then half a cosine over 5 steps: 1e-3 (1 + cos(pi t / 5)) / 2 at t = 0, .., 4.
+    let rates = of("classification", "learning_rate");
+    let cosine = |t: f64| 0.5e-3 * (1.0 + (std::f64::consts::PI * t / 5.0).cos());
+    for ((_, rate), expected) in rates.iter().zip([1e-3, cosine(0.0), cosine(1.0), cosine(3.0), cosine(4.0)]) {
+        assert!((rate - expected).abs() < 1e-12, "{rate} instead of {expected}");
+    }
+}
+
+#[test]
+fn predict_says_of_a_validation_image_what_evaluation_said() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let config = tiny("mtl-vit");
+    let record = run(root, "cell", &config, &mut ()).unwrap();
+    write_record(&root.join("cell"), &record).unwrap();
+    let images = root.join("data/detection/val");
+    let images = if images.exists() { images } else { find(&root.join("data"), "val") };
+    let summary = predict(&root.join("cell"), &images, &root.join("out"), Device::Cpu).unwrap();
+    let read = |path: PathBuf| -> Vec<serde_json::Value> { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let ours = read(root.join("out/detection.json"));
+    let evaluated = read(CellDir::new(root.join("cell")).detection_predictions());
+    assert_eq!((summary.detections, ours.len()), (evaluated.len(), evaluated.len()));
+    for (a, b) in ours.iter().zip(&evaluated) {
+        assert_eq!(a["category_id"], b["category_id"]);
+        assert!((a["score"].as_f64().unwrap() - b["score"].as_f64().unwrap()).abs() < 1e-5);
+    }
+    let empty = tempfile::tempdir().unwrap();
+    let error = predict(&root.join("cell"), empty.path(), &root.join("none"), Device::Cpu).unwrap_err();
+    assert!(error.to_string().contains("holds no image") && !root.join("none").exists(), "{error}");
+}
+
+/// The folder of detection images of a split, wherever below `root` the scenes were made.
+fn find(root: &Path, split: &str) -> PathBuf {
+    std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("detection").join(split))
+        .find(|path| path.exists())
+        .unwrap()
+}
+
+#[test]
+fn features_reads_timm_names_and_refuses_other_shapes() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/golden");
+    let out = tempfile::tempdir().unwrap();
+    for (file, pool) in [("vit_mean.safetensors", Pool::Mean), ("vit_token.safetensors", Pool::Token)] {
+        let config = FeaturesConfig { image_size: 32, patch_size: 8, depth: 2, width: 48, heads: 3, mlp: 96, pool };
+        let (weights_file, written) = (golden.join(file), out.path().join(file));
+        let run = |config: &FeaturesConfig, task| {
+            let backbone = FeaturesBackbone::Yaml(config.clone());
+            features(&backbone, task, &weights_file, &weights_file, &written, Device::Cpu)
+        };
+        for task in Task::ALL {
+            run(&config, task).unwrap();
+            let (ours, timm) = (weights::read(&written).unwrap(), weights::read(&weights_file).unwrap());
+            for name in ["tokens", "pooled"] {
+                let most = (&ours[name] - &timm[name]).abs().max().double_value(&[]);
+                assert!(most < 1e-5, "{file}, {name}: {most}");
+            }
+        }
+        let error = run(&FeaturesConfig { width: 24, ..config.clone() }, Task::Detection).unwrap_err();
+        assert!(error.to_string().contains("another architecture"), "{error}");
+        let error = run(&FeaturesConfig { heads: 7, ..config }, Task::Detection).unwrap_err();
+        assert!(error.to_string().contains("model.backbone.heads: 7"), "{error}");
+    }
+}
