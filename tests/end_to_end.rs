@@ -3,26 +3,28 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use common::{TINY, adamv, bench, folder, with_suite};
+use common::{Outcome, TINY, adamv, bench, folder, wait, with_suite};
+use safetensors::SafeTensors;
 use serde_json::Value;
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))).unwrap()
 }
 
-/// Waits for a file, or panics after a minute.
-fn wait_for(path: &Path, child: &mut Child) {
-    let began = Instant::now();
-    while !path.exists() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{} does not appear", path.display());
-        assert!(child.try_wait().unwrap().is_none(), "the run ended before {} appeared", path.display());
-        sleep(Duration::from_millis(20));
-    }
+/// Paths of a folder; none when it is not there.
+fn paths(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// A suite on the files that `data make scenes --out d` wrote.
+fn on_files() -> String {
+    let files = "  imagenet: {root: d/classification}
+  coco: {train_images: d/detection/train, train_annotations: d/detection/annotations/instances_train.json, val_images: d/detection/val, val_annotations: d/detection/annotations/instances_val.json}
+";
+    TINY.replace("  scenes: {images: 32, size: 32}\n", files)
 }
 
 #[test]
@@ -74,16 +76,18 @@ fn run_status_run_again_report_predict() {
     adamv(dir, &["predict", "--cell", "out/mtl-vit-vit-micro-s0", "--images", images, "--out", "predicted"]).expect(0);
     assert!(dir.join("predicted/classification.parquet").is_file());
     assert!(json(&dir.join("predicted/detection.json")).is_array());
-    adamv(dir, &["predict", "--cell", "out/none", "--images", images, "--out", "p2"]).says("out/none");
+    let predict = |cell: &str, images: &str| adamv(dir, &["predict", "--cell", cell, "--images", images, "--out", "p2"]);
+    predict("out/none", images).expect(2).says("out/none");
+    predict("out/mtl-vit-vit-micro-s0", "absent").expect(2).says("absent");
 
     // Weights of one architecture into another: the file is named, and nothing is written.
     let weights = "out/stl-vit-micro-s0/checkpoints/final.safetensors";
-    let outcome = adamv(
+    adamv(
         dir,
         &["features", "--backbone", "vit-small", "--weights", weights, "--input", weights, "--out", "f.safetensors"],
-    );
-    assert_ne!(outcome.code, 0);
-    let _ = outcome.says("final.safetensors");
+    )
+    .expect(1)
+    .says("final.safetensors");
     assert!(!dir.join("f.safetensors").exists());
 }
 
@@ -106,7 +110,8 @@ fn one_process_a_run_directory() {
     let dir = dir.path();
     let long = ["run", "suite.yaml", "--out", "out", "--set", "training.classification.steps=1000000"];
     let mut holder = bench(dir).args(long).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(&dir.join("out/stl-vit-micro-s0/progress.json"), &mut holder);
+    let progress = dir.join("out/stl-vit-micro-s0/progress.json");
+    wait(&mut holder, "progress.json", || progress.exists());
     adamv(dir, &long).expect(5).says("in use by another adamv-bench").says(&holder.id().to_string());
     let status = adamv(dir, &["status", "out"]).expect(0).stdout;
     assert!(status.contains("1 running"), "{status}");
@@ -124,19 +129,13 @@ fn a_checkpoint_of_another_architecture_is_refused() {
         ["run", "suite.yaml", "--out", "out", "--only", "system=mtl-vit", "--set", "training.joint.steps=1000000"];
     let mut child = bench(dir).args(long).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let checkpoints = dir.join("out/mtl-vit-vit-micro-s0/checkpoints");
-    wait_for(&checkpoints, &mut child);
-    while !fs::read_dir(&checkpoints)
-        .unwrap()
-        .flatten()
-        .any(|e| e.file_name().to_string_lossy().ends_with(".safetensors"))
-    {
-        assert!(child.try_wait().unwrap().is_none());
-        sleep(Duration::from_millis(20));
-    }
+    wait(&mut child, "a checkpoint", || paths(&checkpoints).iter().any(|path| path.ends_with("position.json")));
     child.kill().unwrap();
     child.wait().unwrap();
-    let outcome = adamv(dir, &[&long[..], &["--set", "model.backbone.width=64"]].concat()).expect(2);
-    let _ = outcome.says("mtl-vit-vit-micro-s0").says("model.backbone.width");
+    adamv(dir, &[&long[..], &["--set", "model.backbone.width=64"]].concat())
+        .expect(2)
+        .says("mtl-vit-vit-micro-s0")
+        .says("model.backbone.width");
     assert!(!dir.join("out/mtl-vit-vit-micro-s0/record.json").exists());
 }
 
@@ -146,18 +145,13 @@ fn a_broken_image_fails_its_cells_and_is_named() {
     let dir = dir.path();
     adamv(dir, &["data", "make", "scenes", "--out", "d", "--images", "24", "--size", "32"]).expect(0);
     let class = dir.join("d/classification/train/circle");
-    for entry in fs::read_dir(&class).unwrap() {
-        let path = entry.unwrap().path();
+    for path in paths(&class) {
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     }
-    let files = "  imagenet: {root: d/classification}
-  coco: {train_images: d/detection/train, train_annotations: d/detection/annotations/instances_train.json, val_images: d/detection/val, val_annotations: d/detection/annotations/instances_val.json}
-";
-    fs::write(dir.join("suite.yaml"), TINY.replace("  scenes: {images: 32, size: 32}\n", files)).unwrap();
+    fs::write(dir.join("suite.yaml"), on_files()).unwrap();
     // Neither cell can train classification: nothing was measured.
-    let outcome = adamv(dir, &["run", "suite.yaml", "--out", "out"]);
-    assert!(outcome.code == 4 || outcome.code == 1, "{outcome:?}");
+    let outcome = adamv(dir, &["run", "suite.yaml", "--out", "out"]).expect(4);
     let outcome = outcome.says("circle").says("2 of 2 cells failed");
     assert!(!outcome.stdout.contains("next:"), "{}", outcome.stdout);
     let record = json(&dir.join("out/stl-vit-micro-s0/record.json"));
@@ -173,52 +167,86 @@ fn a_broken_image_fails_its_cells_and_is_named() {
     // A class without images, and an annotation for no image, are found before anything is written.
     fs::rename(&class, dir.join("circle")).unwrap();
     fs::create_dir(&class).unwrap();
-    let outcome = adamv(dir, &["run", "suite.yaml", "--out", "out3"]);
-    assert_ne!(outcome.code, 0);
-    let _ = outcome.says("circle");
+    adamv(dir, &["run", "suite.yaml", "--out", "out3"]).expect(1).says("circle");
     fs::remove_dir(&class).unwrap();
     fs::rename(dir.join("circle"), &class).unwrap();
     let annotations = dir.join("d/detection/annotations/instances_train.json");
     let mut truth = json(&annotations);
     truth["annotations"][0]["image_id"] = 999_999.into();
     fs::write(&annotations, truth.to_string()).unwrap();
-    let outcome = adamv(dir, &["run", "suite.yaml", "--out", "out3"]);
-    assert_ne!(outcome.code, 0);
-    let _ = outcome.says("instances_train.json").says("999999");
+    adamv(dir, &["run", "suite.yaml", "--out", "out3"]).expect(1).says("instances_train.json").says("999999");
     assert!(!dir.join("out3").exists());
+}
+
+#[test]
+fn a_finished_cell_on_changed_data_is_refused() {
+    let dir = with_suite(&on_files());
+    let dir = dir.path();
+    adamv(dir, &["data", "make", "scenes", "--out", "d", "--images", "24", "--size", "32"]).expect(0);
+    let run = ["run", "suite.yaml", "--out", "out", "--only", "system=stl"];
+    adamv(dir, &run).expect(0);
+    adamv(dir, &run).expect(0).says("is done already");
+    let image = paths(&dir.join("d/classification/train/circle")).remove(0);
+    fs::rename(&image, dir.join("image.png")).unwrap();
+    adamv(dir, &run).expect(2).says("out/stl-vit-micro-s0").says("its data has changed").says("--out");
+    fs::rename(dir.join("image.png"), &image).unwrap();
+    adamv(dir, &run).expect(0).says("is done already");
+    // Data that is gone says nothing against results that are there.
+    fs::rename(dir.join("d"), dir.join("elsewhere")).unwrap();
+    adamv(dir, &run).expect(0).says("is done already");
+}
+
+/// A file of weights, images and what timm computes of them, made by `make_timm_vit.py` beside it.
+fn golden(pool: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../models/tests/golden/vit_{pool}.safetensors"))
+}
+
+/// `features` of the golden files' backbone, to `out.safetensors`.
+fn features(dir: &Path, pool: &str, weights: &Path, input: &Path) -> Outcome {
+    let yaml = format!("{{image_size: 32, patch_size: 8, depth: 2, width: 48, heads: 3, mlp: 96, pool: {pool}}}\n");
+    fs::write(dir.join("backbone.yaml"), yaml).unwrap();
+    let (weights, input) = (weights.to_str().unwrap(), input.to_str().unwrap());
+    let arguments = ["--backbone", "backbone.yaml", "--weights", weights, "--input", input, "--out", "out.safetensors"];
+    adamv(dir, &[&["features"], &arguments[..]].concat())
+}
+
+#[test]
+fn features_equal_timm() {
+    for pool in ["mean", "token"] {
+        let dir = folder();
+        let file = golden(pool);
+        features(dir.path(), pool, &file, &file).expect(0);
+        let (wanted, found) = (fs::read(file).unwrap(), fs::read(dir.path().join("out.safetensors")).unwrap());
+        let (wanted, found) = (SafeTensors::deserialize(&wanted).unwrap(), SafeTensors::deserialize(&found).unwrap());
+        for name in ["tokens", "pooled"] {
+            let (wanted, found) = (wanted.tensor(name).unwrap(), found.tensor(name).unwrap());
+            assert_eq!((wanted.dtype(), wanted.shape()), (found.dtype(), found.shape()), "{pool} {name}");
+            let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+            for (a, b) in wanted.data().chunks(4).map(number).zip(found.data().chunks(4).map(number)) {
+                assert!((a - b).abs() < 1e-5, "{pool} {name}: {b}, wanted {a}");
+            }
+        }
+    }
 }
 
 #[test]
 fn a_lying_safetensors_header_is_refused() {
     let dir = folder();
     let dir = dir.path();
-    let header = br#"{"blocks.0.attn.qkv.weight":{"dtype":"F32","shape":[1000,1000],"data_offsets":[0,4000000]}}"#;
+    let header = br#"{"images":{"dtype":"F32","shape":[1000,1000],"data_offsets":[0,4000000]}}"#;
     let mut more_data = (header.len() as u64).to_le_bytes().to_vec();
     more_data.extend(header);
     let mut longer_header = (1u64 << 40).to_le_bytes().to_vec();
     longer_header.extend(b"{}");
+    let good = golden("mean");
     for (name, bytes) in
         [("data.safetensors", more_data), ("header.safetensors", longer_header), ("empty.safetensors", vec![])]
     {
         fs::write(dir.join(name), bytes).unwrap();
-        for (weights, input) in [(name, "absent.safetensors"), ("absent.safetensors", name), (name, name)] {
-            let arguments = [
-                "features",
-                "--backbone",
-                "vit-micro",
-                "--weights",
-                weights,
-                "--input",
-                input,
-                "--out",
-                "o.safetensors",
-            ];
-            let outcome = adamv(dir, &arguments);
-            assert!(outcome.code == 1 || outcome.code == 2, "{outcome:?}");
-            let _ = outcome.says(".safetensors");
-        }
+        features(dir, "mean", Path::new(name), &good).expect(1).says(name);
+        features(dir, "mean", &good, Path::new(name)).expect(1).says(name);
     }
-    assert!(!dir.join("o.safetensors").exists());
+    assert!(!dir.join("out.safetensors").exists());
 }
 
 /// Needs the right to mount: elsewhere it says that it was skipped.
@@ -243,5 +271,5 @@ fn a_full_disk_leaves_no_half_record() {
     let unmounted = Command::new("umount").arg(&disk).status().unwrap().success();
     assert!(unmounted);
     assert!(whole);
-    let _ = outcome.expect(5).says("disk/out").says("space");
+    outcome.expect(5).says("disk/out").says("space");
 }

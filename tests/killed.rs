@@ -4,11 +4,13 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Instant;
 
-use common::{TINY, adamv, bench, with_suite};
+use common::{TINY, adamv, bench, wait, with_suite};
+use serde_json::Value;
 
 /// Pseudo-random numbers from 0 to 1 (Knuth's MMIX generator).
 struct Random(u64);
@@ -20,13 +22,20 @@ impl Random {
     }
 }
 
-#[test]
-fn killed_ten_times_and_still_the_same_bits() {
-    const KILLS: usize = 10;
+/// Phases that were over and steps of the next one, as the last checkpoint has it; none before the first.
+fn position(cell: &Path) -> Option<(u64, u64)> {
+    let text = fs::read(cell.join("checkpoints/position.json")).ok()?;
+    let position: Value = serde_json::from_slice(&text).unwrap();
+    Some((position["phase"].as_u64().unwrap(), position["step"].as_u64().unwrap()))
+}
+
+/// Runs the only cell of `system` whole, and once more with `kills` kills, and compares what they leave.
+fn same_bits(system: &str, kills: usize) {
     let text = TINY.replace("steps: 6", "steps: 60").replace("scenes: {images: 32", "scenes: {images: 64");
     let dir = with_suite(&text);
     let dir = dir.path();
-    let arguments = |out| ["run", "suite.yaml", "--only", "system=stl", "--out", out];
+    let only = format!("system={system}");
+    let arguments = |out| ["run", "suite.yaml", "--only", &only, "--out", out];
     let began = Instant::now();
     adamv(dir, &[&arguments("whole")[..], &["--dry-run"]].concat()).expect(0);
     let start_up = began.elapsed();
@@ -35,21 +44,39 @@ fn killed_ten_times_and_still_the_same_bits() {
     let work = began.elapsed().saturating_sub(start_up);
 
     let mut random = Random(20_240_601);
-    let record = dir.join("killed/stl-vit-micro-s0/record.json");
-    for kill in 0..KILLS {
+    let name = format!("{system}-vit-micro-s0");
+    let cell = dir.join("killed").join(&name);
+    let mut positions = vec![None];
+    for kill in 0..kills {
+        let before = position(&cell);
         let mut child =
             bench(dir).args(arguments("killed")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // On average a twentieth of the work each time, so that ten kills do not reach the end.
-        sleep(start_up.mul_f64(0.8) + work.mul_f64(random.next() / 10.0));
+        // Every third kill may come before the run's first checkpoint, the others a few steps after one: ten kills
+        // come nowhere near the end, however fast the machine is.
+        if kill % 3 == 0 {
+            sleep(start_up.mul_f64(0.8));
+        } else {
+            wait(&mut child, "another checkpoint", || position(&cell) > before);
+        }
+        sleep(work.mul_f64(random.next() / 30.0));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(!record.exists(), "the run ended before kill {kill}");
+        assert!(!cell.join("record.json").exists(), "the run ended before kill {kill}");
+        positions.push(position(&cell));
     }
-    let checkpoints = dir.join("killed/stl-vit-micro-s0/checkpoints");
-    assert!(fs::read_dir(checkpoints).unwrap().count() > 0, "no kill came after a checkpoint");
+    assert!(positions.is_sorted(), "training went back: {positions:?}");
+    positions.dedup();
+    assert!(positions.len() > kills / 2, "kills came after too few different checkpoints: {positions:?}");
     adamv(dir, &arguments("killed")).expect(0);
-    for file in ["checkpoints/final.safetensors", "predictions/detection.json"] {
-        let read = |out: &str| fs::read(dir.join(out).join("stl-vit-micro-s0").join(file)).unwrap();
-        assert!(read("whole") == read("killed"), "{file} differs after {KILLS} kills");
+    for file in ["checkpoints/final.safetensors", "predictions/detection.json", "predictions/classification.parquet"] {
+        let read = |out: &str| fs::read(dir.join(out).join(&name).join(file)).unwrap();
+        assert!(read("whole") == read("killed"), "{system}: {file} differs after {kills} kills");
     }
+}
+
+/// One after the other: two at once would change how long things take.
+#[test]
+fn killed_again_and_again_and_still_the_same_bits() {
+    same_bits("stl", 10);
+    same_bits("mtl-vit", 3);
 }

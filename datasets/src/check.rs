@@ -54,7 +54,7 @@ struct Survey {
 /// When the folder is missing or nothing in it is recognised. Broken files are problems of the report, not errors.
 pub fn check(dir: &Path) -> Result<CheckReport, Error> {
     if !dir.is_dir() {
-        return Err(Error::data(dir, "there is no such folder", "Give a folder that holds data"));
+        return Err(Error::missing(dir, "Give a folder that holds data"));
     }
     let mut parts = recognise(dir)?;
     if parts.is_empty() {

@@ -47,6 +47,9 @@ pub enum Error {
     /// A file or folder that cannot be used as it is.
     #[error("{0}")]
     Data(Problem),
+    /// A folder that a configuration or a command names and that is not there.
+    #[error("{0}")]
+    Missing(Problem),
     /// JSON that does not parse, or not to the expected shape.
     #[error("{}: line {line}, column {column}: {what}. {mend}", .path.display())]
     Json {
@@ -77,6 +80,10 @@ impl Error {
         Error::Data(problem(path, what, mend))
     }
 
+    pub(crate) fn missing(path: &Path, mend: impl Into<String>) -> Self {
+        Error::Missing(problem(path, "there is no such folder", mend))
+    }
+
     pub(crate) fn config(key: impl Into<String>, value: impl std::fmt::Debug, mend: impl Into<String>) -> Self {
         Error::Config { key: key.into(), value: format!("{value:?}"), mend: mend.into() }
     }
@@ -91,7 +98,7 @@ impl Error {
     /// The same error as a row of `check`'s list.
     pub(crate) fn into_problem(self) -> Problem {
         match self {
-            Error::Data(problem) => problem,
+            Error::Data(problem) | Error::Missing(problem) => problem,
             Error::Io { path, action, source } => {
                 problem(&path, format!("cannot {action}: {source}"), mend_io(&source))
             }

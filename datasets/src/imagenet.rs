@@ -116,11 +116,6 @@ impl ClassificationDataset {
         self.samples[index].label
     }
 
-    /// Side of a sample in pixels.
-    pub fn image_size(&self) -> usize {
-        self.image_size
-    }
-
     /// Distinct samples that could not be read so far.
     pub fn skipped(&self) -> usize {
         self.skipped.count()
@@ -220,9 +215,8 @@ impl BatchSource for ClassificationDataset {
 pub(crate) fn list(root: &Path, split: Split) -> Result<(Listing, Vec<Finding>), Error> {
     let folder = root.join(split.as_str());
     if !folder.is_dir() {
-        return Err(Error::data(
+        return Err(Error::missing(
             &folder,
-            "there is no such folder",
             "Point data.imagenet.root at a folder that holds train/<class>/ and val/<class>/",
         ));
     }

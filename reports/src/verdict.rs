@@ -150,11 +150,7 @@ fn notes(results: &Results, groups: &[Group]) -> Vec<String> {
     if seeds == 1 {
         notes.push("One seed: differences between systems carry no error bars.".to_owned());
     } else {
-        notes.push(
-            "± is the standard deviation over seeds, not an interval of the mean: whether a difference is real is for \
-             adamv-bench compare to say."
-                .to_owned(),
-        );
+        notes.push("± is the standard deviation over seeds, not an interval of the mean.".to_owned());
     }
     notes.extend(chance(&done));
     if sets(groups).iter().any(|set| set.iter().any(|group| group.done().count() != set[0].done().count())) {

@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -49,6 +51,17 @@ impl Outcome {
         assert!(self.stderr.contains(text), "no `{text}` in stderr:\n{}", self.stderr);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
         self
+    }
+}
+
+/// Waits until a running command has brought something about; panics after a minute, or when the command ends first.
+#[track_caller]
+pub fn wait(child: &mut Child, what: &str, mut there: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !there() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what} does not appear");
+        assert!(child.try_wait().unwrap().is_none(), "the command ended before {what} appeared");
+        sleep(Duration::from_millis(2));
     }
 }
 

@@ -26,7 +26,6 @@ use crate::task::Split;
 pub struct DetectionDataset {
     images_folder: PathBuf,
     annotations: PathBuf,
-    split: Split,
     options: DetectionOptions,
     image_size: usize,
     class_names: Vec<String>,
@@ -101,9 +100,8 @@ impl DetectionDataset {
         image_size: u32,
     ) -> Result<Self, Error> {
         if !images.is_dir() {
-            return Err(Error::data(
+            return Err(Error::missing(
                 images,
-                "there is no such folder",
                 format!("Point data.coco.{split}_images at the folder of the {split} images"),
             ));
         }
@@ -137,7 +135,6 @@ impl DetectionDataset {
         Ok(DetectionDataset {
             images_folder: images.to_path_buf(),
             annotations: annotations.to_path_buf(),
-            split,
             options: options.clone(),
             image_size: image_size as usize,
             class_names: categories.into_iter().map(|c| c.name).collect(),
@@ -180,11 +177,6 @@ impl DetectionDataset {
         self.entries.is_empty()
     }
 
-    /// Which split it was opened as.
-    pub fn split(&self) -> Split {
-        self.split
-    }
-
     /// Category names by label.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
@@ -209,11 +201,6 @@ impl DetectionDataset {
     pub fn image_size(&self, index: usize) -> (u32, u32) {
         let [h, w] = self.entries[index].record.size();
         (h, w)
-    }
-
-    /// Side of the canvas in pixels.
-    pub fn canvas_size(&self) -> usize {
-        self.image_size
     }
 
     /// The instances file.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use adamv_datasets::order::picks_for_step;
 use adamv_datasets::{
@@ -155,9 +155,9 @@ fn it_prepares_no_more_than_it_was_told_and_stops_when_dropped() {
     std::thread::sleep(Duration::from_millis(100));
     // One handed over, three in the channel, one waiting to enter it.
     assert_eq!(source.made.load(Ordering::SeqCst), 5);
-    let start = Instant::now();
     drop(loader);
-    assert!(start.elapsed() < Duration::from_secs(1));
+    // The end of the steps would be far off: the thread stopped for the drop.
+    assert!(source.made.load(Ordering::SeqCst) < 10);
     assert_eq!(Arc::strong_count(&source), 1);
 }
 

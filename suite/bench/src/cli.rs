@@ -53,6 +53,10 @@ pub struct DeviceArg {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A missing libtorch shows before this program starts, as the loader's message (libtorch_cpu.so: cannot open \
+                  shared object file); `make setup` fetches it."
+)]
 pub struct DoctorArgs {
     /// A device that must be usable: cpu, cuda or cuda:N; exit 5 when it isn't
     #[arg(long, value_name = "DEVICE")]

@@ -89,7 +89,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     if args.json {
         json::print(&findings)?;
     } else {
-        print(&findings);
+        json::line(&text(&findings))?;
     }
     match findings.problems.as_slice() {
         [] => Ok(()),
@@ -118,45 +118,42 @@ fn cuda(problems: &mut Vec<String>) -> Cuda {
     Cuda { library, devices: devices.collect() }
 }
 
-fn print(findings: &Findings) {
+/// The findings as lines of text.
+fn text(findings: &Findings) -> String {
     const UNKNOWN: &str = "unknown";
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
-    println!("adamv-bench  {} ({})", findings.version, findings.commit);
+    let known = |bytes: Option<u64>| bytes.map_or(UNKNOWN.into(), gib);
     let libtorch = &findings.libtorch;
-    println!(
-        "libtorch     {} at {} (needed: {})",
-        libtorch.version.as_deref().unwrap_or(UNKNOWN),
-        libtorch.path.as_deref().unwrap_or(UNKNOWN),
-        libtorch.required
+    let mut lines = vec![
+        format!("adamv-bench  {} ({})", findings.version, findings.commit),
+        format!(
+            "libtorch     {} at {} (needed: {})",
+            libtorch.version.as_deref().unwrap_or(UNKNOWN),
+            libtorch.path.as_deref().unwrap_or(UNKNOWN),
+            libtorch.required
+        ),
+    ];
+    lines.push(match (findings.cuda.library, findings.cuda.devices.as_slice()) {
+        ("absent", _) => format!("CUDA         not in this libtorch; for a GPU: {}", torch::cuda_mend()),
+        (library, []) => format!("CUDA         {library}, but no usable GPU; for a GPU: {}", torch::cuda_mend()),
+        (library, _) => format!("CUDA         {library}"),
+    });
+    lines.extend(findings.cuda.devices.iter().map(|gpu| {
+        format!("GPU          {}: {} free of {}", gpu.name, known(gpu.free_bytes), known(gpu.total_bytes))
+    }));
+    lines.push(format!("threads      {} CPU threads", findings.cpu_threads));
+    lines.push(findings.memory.as_ref().map_or_else(
+        || format!("memory       {UNKNOWN}"),
+        |memory| format!("memory       {} available of {}", gib(memory.available_bytes), gib(memory.total_bytes)),
+    ));
+    lines.push(findings.disk.as_ref().map_or_else(
+        || format!("disk         {UNKNOWN}"),
+        |disk| format!("disk         {} free in {}", gib(disk.free_bytes), disk.path),
+    ));
+    lines.push(
+        "data         scenes (shapes) is built in; ImageNet folders and COCO files are named in a suite's `data`".into(),
     );
-    match (findings.cuda.library, findings.cuda.devices.as_slice()) {
-        ("absent", _) => println!("CUDA         not in this libtorch; for a GPU: {}", torch::cuda_mend()),
-        (library, []) => println!("CUDA         {library}, but no usable GPU; for a GPU: {}", torch::cuda_mend()),
-        (library, devices) => {
-            println!("CUDA         {library}");
-            for device in devices {
-                let bytes = |bytes: Option<u64>| bytes.map_or(UNKNOWN.into(), gib);
-                println!(
-                    "GPU          {}: {} free of {}",
-                    device.name,
-                    bytes(device.free_bytes),
-                    bytes(device.total_bytes)
-                );
-            }
-        }
-    }
-    println!("threads      {} CPU threads", findings.cpu_threads);
-    match &findings.memory {
-        Some(memory) => {
-            println!("memory       {} available of {}", gib(memory.available_bytes), gib(memory.total_bytes))
-        }
-        None => println!("memory       {UNKNOWN}"),
-    }
-    match &findings.disk {
-        Some(disk) => println!("disk         {} free in {}", gib(disk.free_bytes), disk.path),
-        None => println!("disk         {UNKNOWN}"),
-    }
-    println!("data         scenes (shapes) is built in; ImageNet folders and COCO files are named in a suite's `data`");
+    lines.join("\n")
 }
 
 /// From the text of /proc/meminfo, which counts in KiB.

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use adamv_datasets::Error as DataError;
 use adamv_engine::EngineError;
 use adamv_metrics::EvalError;
+use adamv_models::ModelError;
 use adamv_reports::ReportError;
 use adamv_store::Error as StoreError;
 
@@ -23,8 +24,6 @@ impl From<StoreError> for Failure {
         let code = match &error {
             StoreError::Full { .. } | StoreError::Locked { .. } | StoreError::NewerSchema { .. } => ENVIRONMENT,
             StoreError::NotARun { .. } | StoreError::DuplicateCell { .. } => USAGE,
-            // Only a folder that was named on the command line is expected to be there.
-            StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => USAGE,
             StoreError::Io { source, .. } => io_code(source.kind()),
             _ => OTHER,
         };
@@ -34,12 +33,15 @@ impl From<StoreError> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Store(error) => error.into(),
-            EngineError::Data(error) => error.into(),
-            EngineError::Evaluation(error) => error.into(),
-            error => Failure::new(error.exit_code(), error.to_string()),
-        }
+        let code = match error {
+            EngineError::Store(error) => return error.into(),
+            EngineError::Data(error) => return error.into(),
+            EngineError::Evaluation(error) => return error.into(),
+            EngineError::Config { .. }
+            | EngineError::Model(ModelError::Config { .. } | ModelError::Unknown { .. }) => USAGE,
+            _ => OTHER,
+        };
+        Failure::new(code, error.to_string())
     }
 }
 
@@ -47,7 +49,8 @@ impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         let code = match &error {
             DataError::Config { .. } => USAGE,
-            // Data that a configuration names and that is not here: set-up.
+            // Data that is named and not here: set-up.
+            DataError::Missing(_) => ENVIRONMENT,
             DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => ENVIRONMENT,
             DataError::Io { source, .. } => io_code(source.kind()),
             _ => OTHER,
@@ -60,7 +63,7 @@ impl From<EvalError> for Failure {
     fn from(error: EvalError) -> Self {
         let code = match &error {
             EvalError::NoDetections { .. } => NOTHING,
-            EvalError::Read { source, .. } if source.kind() == ErrorKind::NotFound => USAGE,
+            EvalError::Read { source, .. } if source.kind() == ErrorKind::NotFound => ENVIRONMENT,
             _ => OTHER,
         };
         Failure::new(code, error.to_string())
@@ -73,5 +76,45 @@ impl From<ReportError> for Failure {
             ReportError::Store(error) => error.into(),
             error => Failure::new(OTHER, error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    fn code(error: impl Into<Failure>) -> u8 {
+        error.into().code
+    }
+
+    #[test]
+    fn every_kind_has_its_code() {
+        let path = std::path::Path::new("x");
+        let store = |kind: ErrorKind| StoreError::io("write", path, kind.into());
+        let data =
+            |kind: ErrorKind| DataError::Io { path: path.into(), action: "read", source: io::Error::from(kind) };
+        let config = || (String::new(), String::new(), String::new());
+        for (kind, stored, read) in [
+            (ErrorKind::StorageFull, ENVIRONMENT, ENVIRONMENT),
+            (ErrorKind::QuotaExceeded, ENVIRONMENT, ENVIRONMENT),
+            (ErrorKind::NotFound, OTHER, ENVIRONMENT),
+            (ErrorKind::PermissionDenied, OTHER, OTHER),
+        ] {
+            assert_eq!(code(store(kind)), stored, "{kind}");
+            assert_eq!(code(EngineError::Store(store(kind))), stored, "{kind}");
+            assert_eq!(code(data(kind)), read, "{kind}");
+            assert_eq!(code(EngineError::Data(data(kind))), read, "{kind}");
+        }
+        let (key, value, range) = config();
+        assert_eq!(code(EngineError::Config { key, value, range }), USAGE);
+        let (key, value, range) = config();
+        assert_eq!(code(EngineError::Model(ModelError::Config { key, value, range })), USAGE);
+        let (name, known, _) = config();
+        assert_eq!(code(EngineError::Model(ModelError::Unknown { what: "system", name, known })), USAGE);
+        let (key, value, mend) = config();
+        assert_eq!(code(EngineError::Data(DataError::Config { key, value, mend })), USAGE);
+        assert_eq!(code(EngineError::Evaluation(EvalError::NoDetections { path: path.into() })), NOTHING);
+        assert_eq!(code(EngineError::Panic(String::new())), OTHER);
     }
 }

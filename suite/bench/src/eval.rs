@@ -5,10 +5,12 @@ use serde::Serialize;
 
 use crate::cli::{CocoArgs, IouArg};
 use crate::exit::Failure;
-use crate::json;
+use crate::{given, json};
 
 /// Evaluates a results file and prints the COCO API's table, or JSON.
 pub fn coco(args: &CocoArgs) -> Result<(), Failure> {
+    given::file("--gt", &args.gt, "give a COCO instances file")?;
+    given::file("--dt", &args.dt, "give a COCO results file")?;
     let iou = match args.iou_type {
         IouArg::Bbox => IouType::Bbox,
         IouArg::Segm => IouType::Segm,

@@ -4,18 +4,21 @@ use std::path::Path;
 
 use adamv_engine::{FeaturesBackbone, FeaturesConfig};
 use adamv_models::config::BACKBONES;
+use adamv_store::CellDir;
 
 use crate::cli::{FeaturesArgs, PredictArgs};
 use crate::exit::Failure;
 use crate::explain::unknown;
-use crate::{torch, yaml};
+use crate::{given, torch, yaml};
 
 /// Writes a backbone's features of a tensor of images.
 pub fn features(args: &FeaturesArgs) -> Result<(), Failure> {
+    let backbone = backbone(&args.backbone)?;
+    given::file("--weights", &args.weights, "give a safetensors file")?;
+    given::file("--input", &args.input, "give a safetensors file")?;
     torch::start()?;
     let device = torch::device(&args.device.device)?;
     torch::threads(None)?;
-    let backbone = backbone(&args.backbone)?;
     adamv_engine::features(&backbone, args.task.into(), &args.weights, &args.input, &args.out, device)?;
     eprintln!("wrote {}", args.out.display());
     Ok(())
@@ -40,6 +43,10 @@ fn backbone(name: &str) -> Result<FeaturesBackbone, Failure> {
 
 /// Runs a trained cell on a folder of images.
 pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
+    let finished = "give the folder of a finished cell, such as runs/smoke/mtl-vit-vit-micro-s0";
+    given::folder("--cell", &args.cell, finished)?;
+    given::file("--cell", &CellDir::new(&args.cell).record(), finished)?;
+    given::folder("--images", &args.images, "give a folder of JPEG or PNG images")?;
     torch::start()?;
     let device = torch::device(&args.device.device)?;
     torch::threads(None)?;

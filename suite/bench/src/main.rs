@@ -11,6 +11,7 @@ mod eval;
 mod exit;
 mod explain;
 mod features;
+mod given;
 mod json;
 mod locate;
 mod matrix;

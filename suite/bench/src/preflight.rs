@@ -6,6 +6,7 @@ use std::path::Path;
 use adamv_engine::CellConfig;
 
 use crate::exit::Failure;
+use crate::plan::Job;
 
 /// Checks the data of every cell, the same data once.
 pub fn data<'a>(cells: impl Iterator<Item = &'a CellConfig>) -> Result<(), Failure> {
@@ -15,6 +16,24 @@ pub fn data<'a>(cells: impl Iterator<Item = &'a CellConfig>) -> Result<(), Failu
             paths(cell)?;
             adamv_engine::check_data(cell)?;
             seen.push(cell);
+        }
+    }
+    Ok(())
+}
+
+/// A finished cell is skipped only while its data is what it was measured on. Data that can't be opened any more says
+/// nothing against its results.
+pub fn unchanged(jobs: &[Job]) -> Result<(), Failure> {
+    for job in jobs.iter().filter(|job| job.done()) {
+        let Some(record) = &job.record else { continue };
+        if let Ok(Some(key)) = adamv_engine::cell_key_of(&job.config)
+            && key != record.cell_key
+        {
+            return Err(Failure::usage(format!(
+                "{}: is finished, but its data has changed since; restore the data, give another --out, or delete that \
+                 folder to measure the cell again",
+                job.dir.path().display()
+            )));
         }
     }
     Ok(())

@@ -52,6 +52,14 @@ impl Reporter {
         eprintln!("{} {} {done}/{}{message}", self.label, self.phase, self.total);
     }
 
+    /// A line of its own.
+    fn note(&self, message: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{} {message}", self.label)),
+            None => eprintln!("{} {message}", self.label),
+        }
+    }
+
     fn file(&mut self, done: u64) {
         self.filed = Instant::now();
         let progress = adamv_store::Progress { step: done, steps: self.total, phase: self.phase.clone() };
@@ -59,7 +67,7 @@ impl Reporter {
             && !self.complained
         {
             self.complained = true;
-            adamv_engine::Progress::note(self, &format!("warning: {error}"));
+            self.note(&format!("warning: {error}"));
         }
     }
 }
@@ -95,13 +103,6 @@ impl adamv_engine::Progress for Reporter {
         }
         if self.filed.elapsed() >= FILES {
             self.file(done);
-        }
-    }
-
-    fn note(&mut self, message: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{} {message}", self.label)),
-            None => eprintln!("{} {message}", self.label),
         }
     }
 }

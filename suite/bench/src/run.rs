@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use adamv_engine::Context;
 use adamv_store::{
-    Environment, Metrics, Record, RunDir, SCHEMA_VERSION, Status, Timing, now_rfc3339, remove_progress, write_record,
+    Metrics, Record, RunDir, SCHEMA_VERSION, Status, Timing, now_rfc3339, remove_progress, write_record,
 };
 use tch::Device;
 
@@ -33,7 +33,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let cells = only.choose(matrix::cells(&suite, &sets)?)?;
     torch::start()?;
     let device = torch::device(&args.device.device)?;
-    let threads = torch::threads(args.jobs)?;
+    torch::threads(args.jobs)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&suite.file.name));
     let command: Vec<String> = std::env::args().skip(1).collect();
     let (_, jobs) = plan::plan(&suite.file.name, &out, command.clone(), cells.clone())?;
@@ -41,6 +41,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         return plan::print(&out, &jobs);
     }
     preflight::data(jobs.iter().filter(|job| !job.done()).map(|job| &job.config))?;
+    preflight::unchanged(&jobs)?;
 
     // ---- The run directory is ours. Its state is read again, for another process may have changed it before the lock.
     let dir = RunDir::create(&out)?;
@@ -51,7 +52,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     eprintln!("{}: {}", suite.file.name, suite.file.description.trim());
 
     // ---- The cells. Each record is written at once, so that a kill loses one cell at the most.
-    let setting = Setting { out: &out, device, threads };
+    let setting = Setting { out: &out, device };
     let mut failures = Vec::new();
     let count = jobs.len();
     for (index, job) in jobs.iter_mut().enumerate() {
@@ -103,7 +104,6 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
 struct Setting<'a> {
     out: &'a Path,
     device: Device,
-    threads: usize,
 }
 
 /// Runs one cell to its end.
@@ -135,7 +135,6 @@ fn scenes_dir(out: &Path, job: &Job) -> PathBuf {
 
 /// The record of a cell that broke off.
 fn failed(setting: &Setting, job: &Job, failure: &Failure, key: &str, started_at: String) -> Record {
-    let training = &job.config.training;
     Record {
         schema_version: SCHEMA_VERSION,
         status: Status::Failed,
@@ -151,17 +150,14 @@ fn failed(setting: &Setting, job: &Job, failure: &Failure, key: &str, started_at
         timing: Timing::default(),
         peak_memory_bytes: 0,
         device_peak_memory_bytes: None,
-        environment: Environment {
-            version: env!("CARGO_PKG_VERSION").into(),
-            commit: env!("ADAMV_COMMIT").into(),
-            libtorch: adamv_native::libtorch_version_full().unwrap_or_default(),
-            os: std::env::consts::OS.into(),
-            cpu: String::new(),
-            threads: setting.threads as u64,
-            device: format!("{:?}", setting.device).to_lowercase(),
-            precision: format!("{:?}", training.precision).to_lowercase(),
-            deterministic: training.deterministic,
-        },
+        // A set-up too broken to be described has its reason in the error.
+        environment: adamv_engine::describe_environment(
+            &job.config.training,
+            setting.device,
+            env!("CARGO_PKG_VERSION"),
+            env!("ADAMV_COMMIT"),
+        )
+        .unwrap_or_default(),
         started_at,
         finished_at: now_rfc3339(),
     }

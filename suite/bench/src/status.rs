@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cli::StatusArgs;
 use crate::exit::Failure;
-use crate::json;
+use crate::{given, json};
 use crate::text_table::TextTable;
 
 #[derive(Debug, Serialize)]
@@ -24,6 +24,7 @@ struct Row<'a> {
 
 /// Prints every cell with its state.
 pub fn status(args: &StatusArgs) -> Result<(), Failure> {
+    given::folder("DIR", &args.dir, "give the folder that `adamv-bench run --out` wrote")?;
     let cells = RunDir::open(&args.dir)?.cells()?;
     if args.json {
         return json::print(&cells.iter().map(row).collect::<Vec<_>>());

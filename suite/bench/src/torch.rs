@@ -49,7 +49,7 @@ pub fn cuda_mend() -> String {
 }
 
 /// CPU threads of this process: what was asked for, or every core it may use.
-pub fn threads(jobs: Option<u16>) -> Result<usize, Failure> {
+pub fn threads(jobs: Option<u16>) -> Result<(), Failure> {
     let count = match jobs {
         Some(jobs) => usize::from(jobs),
         None => thread::available_parallelism().map_or(1, NonZero::get),
@@ -58,6 +58,5 @@ pub fn threads(jobs: Option<u16>) -> Result<usize, Failure> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(count)
         .build_global()
-        .map_err(|e| Failure::new(OTHER, format!("the thread pool can't be started: {e}; give a smaller --jobs")))?;
-    Ok(count)
+        .map_err(|e| Failure::new(OTHER, format!("the thread pool can't be started: {e}; give a smaller --jobs")))
 }

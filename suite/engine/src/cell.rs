@@ -1,13 +1,15 @@
 //! The life of a cell: read data, build the model, train, evaluate, record.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Instant;
 
 use adamv_datasets::Task;
+use adamv_metrics::{CocoEvaluator, GroundTruth, Hotcoco, IouType};
 use adamv_models::config::Classes;
 use adamv_models::systems::{self, Part, System};
-use adamv_store::{CellDir, CellId, Record, SCHEMA_VERSION, Status, TaskCost, Timing, cell_key, now_rfc3339, protocol_key};
+use adamv_store::{
+    CellDir, CellId, Record, SCHEMA_VERSION, Status, TaskCost, Timing, cell_key, now_rfc3339, protocol_key,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tch::Device;
@@ -16,7 +18,7 @@ use crate::checkpoint::{Checkpoints, Position};
 use crate::config::CellConfig;
 use crate::data::{self, CellData, ClassNames};
 use crate::environment;
-use crate::error::EngineError;
+use crate::error::{EngineError, guarded};
 use crate::evaluate::Evaluator;
 use crate::progress::Progress;
 use crate::train::{Trainer, schedule_of};
@@ -52,7 +54,8 @@ pub struct PhasePlan {
 /// What a cell would do, without data where that isn't there (then with the classes of ImageNet and COCO).
 pub fn plan(config: &CellConfig) -> Result<CellPlan, EngineError> {
     config.validate()?;
-    let system = systems::build(&config.system, &config.model, classes(config), config.seed, Device::Cpu)?;
+    let system =
+        guarded(|| Ok(systems::build(&config.system, &config.model, classes(config), config.seed, Device::Cpu)?))?;
     let phases = system.phases().iter().map(|phase| PhasePlan {
         name: phase.name.into(),
         steps: schedule_of(config, phase).steps,
@@ -73,23 +76,23 @@ fn classes(config: &CellConfig) -> Classes {
     found().unwrap_or(Classes { classification: 1000, detection: 80 })
 }
 
-/// Checks the configuration and opens its data, but for scenes, which are made when the cell runs. Writes nothing.
+/// Checks the configuration and opens its data, but for scenes, which are made when the cell runs. That the validation
+/// split has a mask for every object is known here too, not after training. Writes nothing.
 pub fn check_data(config: &CellConfig) -> Result<(), EngineError> {
     config.validate()?;
     if config.data.scenes.is_none() {
         let (imagenet, coco) = data::sources(&config.data)?;
         data::open(&config.data, &config.model.inputs, &imagenet, &coco)?;
+        Hotcoco.evaluate(&GroundTruth::read(&coco.val_annotations)?, &[], IouType::Segm)?;
     }
     Ok(())
 }
 
 /// Runs a cell to its end, from its last checkpoint if there is one, and returns its record, which is not yet written.
+/// Training draws from libtorch's generator, so a process runs one cell at a time.
 /// What libtorch panics about comes back as an error.
 pub fn run_cell(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> Result<Record, EngineError> {
-    catch_unwind(AssertUnwindSafe(|| live(config, context, progress))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(EngineError::Panic(text.unwrap_or("no message").into()))
-    })
+    guarded(|| live(config, context, progress))
 }
 
 fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> Result<Record, EngineError> {
@@ -97,24 +100,22 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
     let device = context.device;
     adamv_native::set_deterministic(config.training.deterministic, false)?;
     adamv_native::set_tf32(!config.training.deterministic)?;
+    environment::forget_peak_memory(device)?;
 
     // Read data
     let data = CellData::open(config, context.data_dir)?;
     let summaries = data.summaries()?;
     let fingerprints: Vec<&str> = summaries.iter().map(|s| s.fingerprint.as_str()).collect();
-    let resolved = serde_json::to_value(config).map_err(|e| EngineError::Panic(e.to_string()))?;
-    let key = cell_key(&json!({ "config": resolved, "data": fingerprints }));
+    let resolved = resolved(config)?;
+    let key = key(config, &fingerprints)?;
     let protocol = protocol(config, &fingerprints);
 
     // Build model
     let system = systems::build(&config.system, &config.model, data.classes(), config.seed, device)?;
     tch::manual_seed(config.seed as i64);
     let cell = CellDir::new(context.cell_dir);
-    std::fs::create_dir_all(cell.checkpoints()).map_err(|e| EngineError::File {
-        path: cell.checkpoints(),
-        reason: e.to_string(),
-        mend: "give an --out where folders can be made",
-    })?;
+    std::fs::create_dir_all(cell.checkpoints())
+        .map_err(|e| adamv_store::Error::io("make the folder", &cell.checkpoints(), e))?;
     ClassNames::of(&data).write(&cell.checkpoints())?;
     let checkpoints = Checkpoints::new(cell.checkpoints());
     let position = match checkpoints.position(&key)? {
@@ -141,7 +142,7 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
     let evaluated = evaluator.run(&data, progress)?;
     let evaluate_seconds = clock.elapsed().as_secs_f64();
     adamv_store::write_classification(&cell.classification_predictions(), &evaluated.classes)?;
-    let results = serde_json::to_vec(&evaluated.detections).map_err(|e| EngineError::Panic(e.to_string()))?;
+    let results = serde_json::to_vec(&evaluated.detections).map_err(|e| EngineError::Internal(e.to_string()))?;
     adamv_store::write_bytes_atomic(&cell.detection_predictions(), &results)?;
 
     // Record
@@ -184,6 +185,26 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
     })
 }
 
+fn resolved(config: &CellConfig) -> Result<Value, EngineError> {
+    serde_json::to_value(config).map_err(|e| EngineError::Internal(e.to_string()))
+}
+
+fn key(config: &CellConfig, fingerprints: &[&str]) -> Result<String, EngineError> {
+    Ok(cell_key(&json!({ "config": resolved(config)?, "data": fingerprints })))
+}
+
+/// The key that a cell of this configuration has with its data as it is now; `None` for scenes, which are a function of
+/// the configuration.
+pub fn cell_key_of(config: &CellConfig) -> Result<Option<String>, EngineError> {
+    if config.data.scenes.is_some() {
+        return Ok(None);
+    }
+    let (imagenet, coco) = data::sources(&config.data)?;
+    let summaries = data::open(&config.data, &config.model.inputs, &imagenet, &coco)?.summaries()?;
+    let fingerprints: Vec<&str> = summaries.iter().map(|s| s.fingerprint.as_str()).collect();
+    Ok(Some(key(config, &fingerprints)?))
+}
+
 /// What must be equal for two results to be comparable.
 fn protocol(config: &CellConfig, fingerprints: &[&str]) -> Value {
     let training = &config.training;
@@ -191,7 +212,12 @@ fn protocol(config: &CellConfig, fingerprints: &[&str]) -> Value {
     json!({
         "task_version": config.task_version,
         "data": fingerprints,
-        "evaluation": config.evaluation,
+        // Not the batch size: results don't depend on it.
+        "evaluation": {
+            "score_threshold": config.evaluation.score_threshold,
+            "nms": config.evaluation.nms,
+            "detections": config.evaluation.detections,
+        },
         "budget": {
             "classification": budget(&training.classification),
             "detection": budget(&training.detection),

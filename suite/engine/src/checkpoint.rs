@@ -76,8 +76,8 @@ impl Checkpoints {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|e| bad(e.to_string(), "make it readable"))?,
         };
-        let position: Position =
-            serde_json::from_slice(&text).map_err(|e| bad(e.to_string(), "delete the cell's folder to start it anew"))?;
+        let position: Position = serde_json::from_slice(&text)
+            .map_err(|e| bad(e.to_string(), "delete the cell's folder to start it anew"))?;
         if position.config != config {
             return Err(bad(
                 "it belongs to a cell of another configuration or other data".into(),

@@ -137,7 +137,7 @@ impl Default for LossWeights {
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluationConfig {
     pub batch: BatchSizes,
-    /// Detections of a lower score are dropped.
+    /// Only detections of a higher score are kept.
     pub score_threshold: f64,
     /// IoU over which the lower-scored detection of the same class is suppressed.
     pub nms: f64,

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use adamv_datasets::{ClassificationDataset, CocoPaths, DataConfig, DetectionDataset, ImagenetPaths, Split, Task, scenes};
+use adamv_datasets::{
+    ClassificationDataset, CocoPaths, DataConfig, DetectionDataset, ImagenetPaths, Split, Task, scenes,
+};
 use adamv_models::config::{Classes, InputsConfig};
 use adamv_store::{DataSummary, write_bytes_atomic};
 use serde::{Deserialize, Serialize};

@@ -35,7 +35,17 @@ pub fn describe(
     })
 }
 
-/// Highest resident memory of this process so far, bytes; 0 where the system doesn't say.
+/// Starts the peaks of memory anew, for cells that one process runs one after the other.
+pub fn forget_peak_memory(device: Device) -> Result<(), EngineError> {
+    // Where the system doesn't allow it, the peak stays that of the whole process.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+    if let Device::Cuda(index) = device {
+        adamv_native::reset_peak_memory(index)?;
+    }
+    Ok(())
+}
+
+/// Highest resident memory of this process since [`forget_peak_memory`], bytes; 0 where the system doesn't say.
 pub fn peak_memory() -> u64 {
     let status = read("/proc/self/status");
     let kib = after(&status, "VmHWM:").trim().trim_end_matches(" kB").parse::<u64>();

@@ -1,5 +1,6 @@
 //! What can go wrong with a cell, in words that say how to mend it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 /// Errors of training, evaluating and loading a cell.
@@ -32,20 +33,16 @@ pub enum EngineError {
     Checkpoint { path: PathBuf, reason: String, mend: &'static str },
     #[error("{}: {reason}; {mend}", path.display())]
     File { path: PathBuf, reason: String, mend: &'static str },
+    #[error("{0}; this is a defect of adamv-bench, please report it")]
+    Internal(String),
     #[error("libtorch gave up: {0}; when it ran out of memory, make the batch or the model smaller")]
     Panic(String),
 }
 
-impl EngineError {
-    /// The exit code of the command line: 2 for a configuration, 5 for a missing data folder, 1 for the rest.
-    pub fn exit_code(&self) -> u8 {
-        use adamv_datasets::Error as Data;
-        use adamv_models::ModelError as Model;
-        match self {
-            Self::Config { .. } | Self::Data(Data::Config { .. }) => 2,
-            Self::Model(Model::Config { .. } | Model::Unknown { .. }) => 2,
-            Self::Data(Data::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => 5,
-            _ => 1,
-        }
-    }
+/// Runs `f`; what libtorch panics about comes back as an error.
+pub fn guarded<T>(f: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(EngineError::Panic(text.unwrap_or("no message").into()))
+    })
 }

@@ -1,12 +1,14 @@
 //! Evaluation: predictions of the whole validation split, and what they are worth. Draws nothing, so the result does
 //! not depend on the batch size beyond rounding.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use adamv_datasets::{DetectionBatch, DetectionDataset, Loader};
 use adamv_metrics::{ClassPrediction, CocoEvaluator, Detection, GroundTruth, Hotcoco, IouType, accuracy, paste_mask};
 use adamv_models::detection::Limits;
+use adamv_models::detection::results::Detection as Found;
 use adamv_models::systems::System;
 use adamv_models::vit::Mode;
 use adamv_native::autocast_bf16;
@@ -44,8 +46,8 @@ impl Evaluator<'_> {
     pub fn run(&self, data: &CellData, progress: &mut dyn Progress) -> Result<Evaluated, EngineError> {
         let classes = self.classify(data, progress)?;
         let top = accuracy(&classes)?;
-        let detections = self.detect(&data.detection.val, progress)?;
-        let detection = score(data.detection.val.annotations_path(), &detections)?;
+        let (detections, seen) = self.detect(&data.detection.val, progress)?;
+        let detection = score(data.detection.val.annotations_path(), &detections, &seen)?;
         let classification = ClassificationMetrics { top1: top.top1, top5: top.top5, images: top.images as u64 };
         let metrics = Metrics { classification: Some(classification), detection: Some(detection) };
         let classes = classes
@@ -89,17 +91,22 @@ impl Evaluator<'_> {
         Ok(pairs.chunks(count as usize).map(<[_]>::to_vec).collect())
     }
 
-    /// Detections of every image, in the images' own pixels, as COCO results.
-    fn detect(&self, val: &Arc<DetectionDataset>, progress: &mut dyn Progress) -> Result<Vec<Detection>, EngineError> {
+    /// Detections of every image, in the images' own pixels, as COCO results; and which images were seen: with
+    /// `on_bad_sample: skip` a broken one is not.
+    fn detect(
+        &self,
+        val: &Arc<DetectionDataset>,
+        progress: &mut dyn Progress,
+    ) -> Result<(Vec<Detection>, HashSet<u64>), EngineError> {
         progress.phase("evaluate detection", 0, val.len() as u64);
-        let (mut detections, mut done) = (Vec::new(), 0);
+        let (mut detections, mut seen) = (Vec::new(), HashSet::new());
         for batch in Loader::eval(Arc::clone(val), self.config.batch.detection, self.prefetch) {
             let batch = batch?;
             detections.extend(self.detect_batch(&batch, val.category_ids())?);
-            done += batch.indices.len() as u64;
-            progress.step(done, "");
+            seen.extend(&batch.image_ids);
+            progress.step(seen.len() as u64, "");
         }
-        Ok(detections)
+        Ok((detections, seen))
     }
 
     /// Detections of a batch, in the images' own pixels, as COCO results.
@@ -115,23 +122,7 @@ impl Evaluator<'_> {
         let flat: Vec<_> = found.iter().enumerate().flat_map(|(i, image)| image.iter().map(move |d| (i, d))).collect();
         let results: Result<Vec<Option<Detection>>, EngineError> = flat
             .into_par_iter()
-            .map(|(i, d)| {
-                let [height, width] = batch.sizes[i];
-                let inside = |v: f32, most: u32| (v / batch.scales[i]).clamp(0.0, most as f32);
-                let [x1, y1, x2, y2] = d.bbox;
-                let (x1, y1, x2, y2) = (inside(x1, width), inside(y1, height), inside(x2, width), inside(y2, height));
-                if x2 <= x1 || y2 <= y1 {
-                    return Ok(None); // it lay in the padding
-                }
-                let mask = paste_mask(&d.mask, MASK, [x1, y1, x2, y2], height, width)?;
-                Ok(Some(Detection {
-                    image_id: batch.image_ids[i],
-                    category_id: categories[d.label],
-                    bbox: Some([x1, y1, x2 - x1, y2 - y1].map(f64::from)),
-                    score: f64::from(d.score),
-                    segmentation: Some(mask),
-                }))
-            })
+            .map(|(i, d)| to_image(d, batch.scales[i], batch.sizes[i], batch.image_ids[i], categories[d.label]))
             .collect();
         Ok(results?.into_iter().flatten().collect())
     }
@@ -141,9 +132,34 @@ impl Evaluator<'_> {
     }
 }
 
-/// AP of boxes and masks against the annotations of a validation split.
-fn score(annotations: &Path, detections: &[Detection]) -> Result<DetectionMetrics, EngineError> {
-    let truth = GroundTruth::read(annotations)?;
+/// A detection in the image's own pixels: the canvas divided by `scale`, cut at the image's borders; size [Y, X]. `None`
+/// for one that lies in the padding alone.
+fn to_image(
+    detection: &Found,
+    scale: f32,
+    [height, width]: [u32; 2],
+    image_id: u64,
+    category_id: u64,
+) -> Result<Option<Detection>, EngineError> {
+    let inside = |v: f32, most: u32| (v / scale).clamp(0.0, most as f32);
+    let [x1, y1, x2, y2] = detection.bbox;
+    let (x1, y1, x2, y2) = (inside(x1, width), inside(y1, height), inside(x2, width), inside(y2, height));
+    if x2 <= x1 || y2 <= y1 {
+        return Ok(None);
+    }
+    let mask = paste_mask(&detection.mask, MASK, [x1, y1, x2, y2], height, width)?;
+    Ok(Some(Detection {
+        image_id,
+        category_id,
+        bbox: Some([x1, y1, x2 - x1, y2 - y1].map(f64::from)),
+        score: f64::from(detection.score),
+        segmentation: Some(mask),
+    }))
+}
+
+/// AP of boxes and masks against the annotations of a validation split, over the images that were seen.
+fn score(annotations: &Path, detections: &[Detection], seen: &HashSet<u64>) -> Result<DetectionMetrics, EngineError> {
+    let truth = GroundTruth::read(annotations)?.only(seen);
     let stats = |kind| -> Result<CocoStats, EngineError> {
         let [ap, ap50, ap75, aps, apm, apl, ar1, ar10, ar100, ars, arm, arl] =
             Hotcoco.evaluate(&truth, detections, kind)?.values();
@@ -164,4 +180,39 @@ fn score(annotations: &Path, detections: &[Detection]) -> Result<DetectionMetric
     };
     let images = truth.image_ids().len() as u64;
     Ok(DetectionMetrics { images, bbox: stats(IouType::Bbox)?, segm: stats(IouType::Segm)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A canvas of 64 px that shows an image of 200 x 100 px: scale 0.32, the lower half is padding.
+    fn mapped(bbox: [f32; 4]) -> Option<Detection> {
+        let found = Found { bbox, label: 2, score: 0.5, mask: vec![1.0; MASK * MASK] };
+        to_image(&found, 0.32, [100, 200], 7, 30).unwrap()
+    }
+
+    #[test]
+    fn boxes_and_masks_come_back_to_the_images_own_pixels() {
+        let found = mapped([8.0, 16.0, 24.0, 24.0]).unwrap();
+        assert_eq!((found.image_id, found.category_id), (7, 30));
+        // By hand: 8 / 0.32 = 25, 16 / 0.32 = 50, 24 / 0.32 = 75.
+        for (found, expected) in found.bbox.unwrap().iter().zip([25.0, 50.0, 50.0, 25.0]) {
+            assert!((found - expected).abs() < 1e-4, "{found} instead of {expected}");
+        }
+        // The mask fills its box but for the border that the 1-px padding of torchvision's pasting blends away.
+        let mask = found.segmentation.unwrap();
+        assert_eq!(mask.size, [100, 200]);
+        let area = mask.area().unwrap() as f64;
+        assert!((area - 50.0 * 25.0).abs() <= 2.0 * (50.0 + 25.0), "{area} pixels");
+    }
+
+    #[test]
+    fn what_reaches_over_the_image_is_cut_and_padding_is_dropped() {
+        let found = mapped([-4.0, 24.0, 70.0, 60.0]).unwrap();
+        for (found, expected) in found.bbox.unwrap().iter().zip([0.0, 75.0, 200.0, 25.0]) {
+            assert!((found - expected).abs() < 1e-4, "{found} instead of {expected}");
+        }
+        assert!(mapped([4.0, 40.0, 20.0, 60.0]).is_none());
+    }
 }

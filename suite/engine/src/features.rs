@@ -11,7 +11,7 @@ use adamv_store::write_bytes_atomic;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
-use crate::error::EngineError;
+use crate::error::{EngineError, guarded};
 
 /// A backbone for one task, as a file gives it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,17 @@ pub enum FeaturesBackbone {
 ///
 /// Weights have timm's names; a checkpoint of ours may prefix them with `embed.TASK.` or `TASK.`.
 pub fn features(
+    backbone: &FeaturesBackbone,
+    task: Task,
+    weights_file: &Path,
+    input_file: &Path,
+    out: &Path,
+    device: Device,
+) -> Result<(), EngineError> {
+    guarded(|| run(backbone, task, weights_file, input_file, out, device))
+}
+
+fn run(
     backbone: &FeaturesBackbone,
     task: Task,
     weights_file: &Path,

@@ -7,6 +7,9 @@ use tch::{Kind, Tensor};
 
 use crate::error::EngineError;
 
+/// Samples that a message names at the most.
+const NAMED: usize = 16;
+
 /// Losses of one step.
 struct Step {
     step: u64,
@@ -38,7 +41,8 @@ impl Guard {
         samples: Vec<(Task, Vec<usize>)>,
     ) {
         self.names = losses.iter().map(|(task, name, _)| (*task, name.clone())).collect();
-        let values: Vec<Tensor> = losses.iter().map(|(_, _, value)| value.detach().to_kind(Kind::Float).view([])).collect();
+        let values: Vec<Tensor> =
+            losses.iter().map(|(_, _, value)| value.detach().to_kind(Kind::Float).view([])).collect();
         self.pending.push(Step { step, learning_rate, values: Tensor::stack(&values, 0), samples });
     }
 
@@ -81,13 +85,17 @@ impl Guard {
             .filter(|(t, _)| task.is_none_or(|task| task == *t))
             .flat_map(|(t, indices)| indices.iter().map(|&i| name_of(*t, i)).collect::<Vec<_>>())
             .collect();
+        let mut named = samples[..samples.len().min(NAMED)].join(", ");
+        if samples.len() > NAMED {
+            named = format!("{named} and {} more", samples.len() - NAMED);
+        }
         EngineError::NotFinite {
             phase: self.phase.into(),
             step: at.step + 1,
             task: task.map_or("both tasks", |t| t.as_str()).into(),
             term: name.clone(),
             value,
-            samples: samples.join(", "),
+            samples: named,
         }
     }
 }

@@ -17,8 +17,9 @@ mod progress;
 pub mod schedule;
 mod train;
 
-pub use cell::{CellPlan, Context, PhasePlan, check_data, plan, run_cell};
+pub use cell::{CellPlan, Context, PhasePlan, cell_key_of, check_data, plan, run_cell};
 pub use config::{BatchSizes, CellConfig, EvaluationConfig, Precision, ScheduleConfig, TrainingConfig};
+pub use environment::describe as describe_environment;
 pub use error::EngineError;
 pub use features::{FeaturesBackbone, FeaturesConfig, features};
 pub use predict::{PredictSummary, predict};

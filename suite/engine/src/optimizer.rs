@@ -36,14 +36,8 @@ impl Optimizer {
         weight_decay: f64,
         steps: u64,
     ) -> Self {
-        let empty = |decayed| Group {
-            names: vec![],
-            weights: vec![],
-            mean: vec![],
-            square: vec![],
-            taken: vec![],
-            decayed,
-        };
+        let empty =
+            |decayed| Group { names: vec![], weights: vec![], mean: vec![], square: vec![], taken: vec![], decayed };
         let mut groups = [empty(true), empty(false)];
         for param in params {
             let group = &mut groups[usize::from(!param.decay)];

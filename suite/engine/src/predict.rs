@@ -8,7 +8,7 @@ use adamv_datasets::image::decode;
 use adamv_datasets::{DataConfig, DetectionBatch, Task};
 use adamv_models::config::{Classes, InputsConfig};
 use adamv_models::systems;
-use adamv_store::{CellDir, ClassificationPrediction, read_record, write_bytes_atomic, write_classification};
+use adamv_store::{CellDir, Status, read_record, write_bytes_atomic};
 use serde::Serialize;
 use serde_json::json;
 use tch::Device;
@@ -17,7 +17,7 @@ use crate::batch;
 use crate::checkpoint::{self, Checkpoints};
 use crate::config::CellConfig;
 use crate::data::ClassNames;
-use crate::error::EngineError;
+use crate::error::{EngineError, guarded};
 use crate::evaluate::Evaluator;
 
 /// What `predict` wrote.
@@ -28,9 +28,13 @@ pub struct PredictSummary {
 }
 
 /// Classifies every JPEG and PNG of the folder `images` and detects in it. Writes to the folder `out`:
-/// `classification.parquet` (best classes of each image; there is no label, so 0 stands there), `detection.json` (COCO
-/// results in the images' own pixels) and `images.json` (which image has which id, and the names of the classes).
+/// `classification.json` (the best classes of each image with their scores), `detection.json` (COCO results in the
+/// images' own pixels) and `images.json` (which image and which category has which id).
 pub fn predict(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<PredictSummary, EngineError> {
+    guarded(|| run(cell_dir, images, out, device))
+}
+
+fn run(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<PredictSummary, EngineError> {
     let (config, names) = finished(cell_dir)?;
     let classes = Classes { classification: names.classification.len(), detection: names.detection.len() };
     let system = systems::build(&config.system, &config.model, classes, config.seed, device)?;
@@ -51,20 +55,21 @@ pub fn predict(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Re
         let best = evaluator.best_classes(&batch::images(&pixels, side, device)?)?.remove(0);
         let image = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         listed.push(json!({ "id": i + 1, "file_name": image }));
-        predictions.push(ClassificationPrediction { image, label: 0, best });
+        let class =
+            |&(label, score): &(u32, f32)| json!({ "class": names.classification[label as usize], "score": score });
+        predictions.push(json!({ "image": image, "best": best.iter().map(class).collect::<Vec<_>>() }));
         detections.extend(evaluator.detect_batch(&batch, &categories)?);
     }
-    std::fs::create_dir_all(out).map_err(|e| EngineError::File {
-        path: out.into(),
-        reason: e.to_string(),
-        mend: "give an --out where folders can be made",
-    })?;
-    write_classification(&out.join("classification.parquet"), &predictions)?;
-    let index = json!({ "images": listed, "classes": names });
-    for (name, value) in [("detection.json", json!(detections)), ("images.json", index)] {
+    std::fs::create_dir_all(out).map_err(|e| adamv_store::Error::io("make the folder", out, e))?;
+    let category = |(id, name): &(u64, String)| json!({ "id": id, "name": name });
+    let categories: Vec<_> = names.detection.iter().map(category).collect();
+    let index = json!({ "images": listed, "categories": categories });
+    let files =
+        [("classification.json", json!(predictions)), ("detection.json", json!(detections)), ("images.json", index)];
+    for (name, value) in files {
         write_bytes_atomic(&out.join(name), value.to_string().as_bytes())?;
     }
-    Ok(PredictSummary { images: files.len(), detections: detections.len() })
+    Ok(PredictSummary { images: listed.len(), detections: detections.len() })
 }
 
 /// Configuration and class names of a cell that was trained to its end.
@@ -75,6 +80,9 @@ fn finished(cell_dir: &Path) -> Result<(CellConfig, ClassNames), EngineError> {
         mend: "give the folder of a finished cell, such as runs/smoke/mtl-vit-vit-micro-s0",
     };
     let record = read_record(cell_dir)?.ok_or_else(|| bad("it has no record.json".into()))?;
+    if record.status != Status::Done {
+        return Err(bad("its record says that it is not done".into()));
+    }
     let config = serde_json::from_value(record.config).map_err(|e| bad(format!("record.json: config: {e}")))?;
     Ok((config, ClassNames::read(&CellDir::new(cell_dir).checkpoints())?))
 }

@@ -8,7 +8,7 @@ use adamv_datasets::{BatchSource, ClassificationBatch, DetectionBatch, Loader, T
 use adamv_models::systems::{Phase, System};
 use adamv_models::vit::Mode;
 use adamv_native::autocast_bf16;
-use adamv_store::{CellDir, History, write_progress};
+use adamv_store::{CellDir, History};
 use tch::{Device, Kind, Tensor};
 
 use crate::batch;
@@ -20,9 +20,6 @@ use crate::guard::Guard;
 use crate::optimizer::Optimizer;
 use crate::progress::Progress;
 use crate::schedule::learning_rate;
-
-/// How often `progress.json` is rewritten at the most.
-const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// One loss term of a step: its task, its name, a scalar on the device.
 pub type Term = (Option<Task>, String, Tensor);
@@ -90,7 +87,7 @@ impl Trainer<'_> {
             phase.tasks.iter().map(|&task| self.source(task, schedule, position.step)).collect();
         let mut guard = Guard::new(phase.name);
         progress.phase(phase.name, position.step, schedule.steps);
-        let (mut clock, mut told) = (Instant::now(), None::<Instant>);
+        let mut clock = Instant::now();
         let mut waited = self.waited(&sources);
         for step in position.step..schedule.steps {
             let rate = learning_rate(schedule, step);
@@ -115,11 +112,6 @@ impl Trainer<'_> {
             if save || last || position.step.is_multiple_of(training.log_every) {
                 let loss = guard.flush(history, |task, index| self.sample_name(task, index))?;
                 progress.step(position.step, &format!("loss {loss:.3}"));
-                if told.is_none_or(|t| t.elapsed() >= PROGRESS_EVERY) {
-                    let now = adamv_store::Progress { step: position.step, steps: schedule.steps, phase: phase.name.into() };
-                    write_progress(self.cell.path(), &now)?;
-                    told = Some(Instant::now());
-                }
             }
             if save || last {
                 position.train_seconds += clock.elapsed().as_secs_f64();
@@ -212,7 +204,7 @@ impl Trainer<'_> {
 fn next<B: Send + 'static>(loader: &mut Loader<B>) -> Result<B, EngineError> {
     match loader.next() {
         Some(batch) => Ok(batch?),
-        None => Err(EngineError::Panic("the loader ended before the phase did".into())),
+        None => Err(EngineError::Internal("the loader ended before the phase did".into())),
     }
 }
 

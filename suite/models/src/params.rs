@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use tch::{Device, Kind, Tensor};
+use rayon::prelude::*;
+use tch::{Device, Tensor};
 
 /// How a weight starts.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +19,9 @@ pub enum Init {
     /// Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot), for linear layers [out, in].
     Glorot,
     /// Normal with standard deviation sqrt(gain / fan_in), fan_in = all sizes but the first.
-    FanIn { gain: f64 },
+    FanIn {
+        gain: f64,
+    },
 }
 
 /// One weight, f32. `tensor` shares its storage with the layer that uses it.
@@ -94,28 +97,92 @@ impl Scope<'_> {
     fn create(&mut self, name: &str, size: &[usize], init: Init, decay: bool) -> Tensor {
         let name = format!("{}{name}", self.prefix);
         let dims: Vec<i64> = size.iter().map(|&s| s as i64).collect();
-        // Drawn on the CPU, so that every device starts with the same numbers.
-        let options = (Kind::Float, Device::Cpu);
-        tch::manual_seed((self.params.seed ^ fnv1a(&name)) as i64);
         let fan_in = size.iter().skip(1).product::<usize>().max(1) as f64;
+        let stream = Stream(self.params.seed ^ fnv1a(&name));
+        let normal = |std: f64| stream.fill(size, |stream, i| stream.normal(i) * std);
         let first = match init {
-            Init::Zeros => Tensor::zeros(&dims, options),
-            Init::Ones => Tensor::ones(&dims, options),
-            Init::Normal(std) => Tensor::randn(&dims, options) * std,
+            Init::Zeros => vec![0.0; size.iter().product()],
+            Init::Ones => vec![1.0; size.iter().product()],
+            Init::Normal(std) => normal(std),
             Init::Glorot => {
                 let bound = (6.0 / (fan_in + size[0] as f64)).sqrt();
-                (Tensor::rand(&dims, options) * 2.0 - 1.0) * bound
+                stream.fill(size, |stream, i| (stream.uniform(i) * 2.0 - 1.0) * bound)
             }
-            Init::FanIn { gain } => Tensor::randn(&dims, options) * (gain / fan_in).sqrt(),
+            Init::FanIn { gain } => normal((gain / fan_in).sqrt()),
         };
-        let tensor = first.to_device(self.params.device).set_requires_grad(true);
+        let tensor = Tensor::from_slice(&first).view(dims.as_slice()).to_device(self.params.device);
+        let tensor = tensor.set_requires_grad(true);
         let shared = tensor.shallow_clone();
         self.params.list.push(Param { name, tensor, decay });
         shared
     }
 }
 
+/// A stream of random numbers that can be read at any place: no state, so the same on every machine and with any number
+/// of threads, and apart from libtorch's generator.
+#[derive(Clone, Copy)]
+struct Stream(u64);
+
+impl Stream {
+    /// The i-th 64 bits (SplitMix64; Steele, Lea and Flood 2014).
+    fn bits(self, i: u64) -> u64 {
+        let x = self.0.wrapping_add(i.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    /// In (0, 1).
+    fn uniform(self, i: u64) -> f64 {
+        ((self.bits(i) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    }
+
+    /// Standard normal (Box and Muller 1958).
+    fn normal(self, i: u64) -> f64 {
+        let (radius, angle) = (self.uniform(2 * i), self.uniform(2 * i + 1));
+        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+    }
+
+    fn fill(self, size: &[usize], value: impl Fn(Self, u64) -> f64 + Sync) -> Vec<f32> {
+        (0..size.iter().product::<usize>()).into_par_iter().map(|i| value(self, i as u64) as f32).collect()
+    }
+}
+
 /// 64-bit FNV-1a: a hash that never changes between releases.
 fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_have_the_spread_that_was_asked_for() {
+        let mut params = Params::new(0, Device::Cpu);
+        let mut root = params.root();
+        // 40,000 draws: the mean is within 5 standard errors (std / 200) of 0, the deviation within 5 (std / 283).
+        let bound = (6.0f64 / 400.0).sqrt();
+        let cases = [(Init::Normal(0.5), 0.5), (Init::FanIn { gain: 2.0 }, 0.1), (Init::Glorot, bound / 3f64.sqrt())];
+        for (i, (init, std)) in cases.into_iter().enumerate() {
+            let weight = root.weight(&format!("w{i}"), &[200, 200], init).detach();
+            let (mean, deviation) = (weight.mean(tch::Kind::Double), weight.std(false));
+            assert!(mean.double_value(&[]).abs() < 5.0 * std / 200.0, "{init:?}: mean {mean}");
+            assert!((deviation.double_value(&[]) - std).abs() < 5.0 * std / 283.0, "{init:?}: deviation {deviation}");
+        }
+    }
+
+    #[test]
+    fn a_weight_depends_on_seed_and_name_alone() {
+        let draw = |seed, before: bool, name: &str| {
+            let mut params = Params::new(seed, Device::Cpu);
+            if before {
+                let _other = params.root().weight("other", &[3, 3], Init::Glorot);
+            }
+            params.root().sub("layer").weight(name, &[4, 4], Init::Normal(1.0)).detach()
+        };
+        assert_eq!(draw(1, false, "weight"), draw(1, true, "weight"));
+        assert_ne!(draw(1, false, "weight"), draw(2, false, "weight"));
+        assert_ne!(draw(1, false, "weight"), draw(1, false, "bias"));
+    }
 }

@@ -156,7 +156,12 @@ impl Trunk {
     pub fn new(mut scope: Scope, config: &BackboneConfig) -> Self {
         let rate = |i: usize| config.drop_path * i as f64 / (config.depth.max(2) - 1) as f64;
         let blocks = (0..config.depth).map(|i| Block::new(scope.sub("blocks").sub(i), config, rate(i))).collect();
-        Self { blocks, norm: LayerNorm::new(scope.sub("norm"), config.width), windows: config.windows as i64, pool: config.pool }
+        Self {
+            blocks,
+            norm: LayerNorm::new(scope.sub("norm"), config.width),
+            windows: config.windows as i64,
+            pool: config.pool,
+        }
     }
 
     /// Tokens [B,N,D] -> tokens [B,N,D] after the last norm, and the tokens after every block.

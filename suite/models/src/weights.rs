@@ -70,11 +70,7 @@ pub fn to_bytes<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) ->
 
 /// Copies into every weight of `params` the tensor that `find` names for it. A missing tensor or another shape means
 /// another architecture: nothing is copied then.
-pub fn assign<'a>(
-    params: &Params,
-    path: &Path,
-    find: impl Fn(&str) -> Option<&'a Tensor>,
-) -> Result<(), ModelError> {
+pub fn assign<'a>(params: &Params, path: &Path, find: impl Fn(&str) -> Option<&'a Tensor>) -> Result<(), ModelError> {
     let bad = |reason: String| ModelError::Weights {
         path: path.into(),
         reason,

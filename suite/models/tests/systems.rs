@@ -152,8 +152,10 @@ fn detections_respect_limits_and_do_not_depend_on_the_batch() {
 fn a_sample_is_foreground_first_within_its_share_and_never_repeats() {
     tch::manual_seed(2);
     // 10 boxes: 6 foreground, 3 background, 1 neither.
-    let foreground = Tensor::from_slice(&[true, true, true, true, true, true, false, false, false, false]).view([1, 10]);
-    let background = Tensor::from_slice(&[false, false, false, false, false, false, true, true, true, false]).view([1, 10]);
+    let foreground =
+        Tensor::from_slice(&[true, true, true, true, true, true, false, false, false, false]).view([1, 10]);
+    let background =
+        Tensor::from_slice(&[false, false, false, false, false, false, true, true, true, false]).view([1, 10]);
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..50 {
         let sample = balanced(&foreground, &background, 8, 2);
@@ -173,7 +175,8 @@ fn a_sample_is_foreground_first_within_its_share_and_never_repeats() {
 
 #[test]
 fn wrong_configurations_name_key_value_and_range() {
-    let wrong: [(&str, fn(&mut ModelConfig)); 6] = [
+    type Spoil = fn(&mut ModelConfig);
+    let wrong: [(&str, Spoil); 6] = [
         ("model.inputs.classification.image_size: 65", |c| c.inputs.classification.image_size = 65),
         ("model.backbone.heads: 5", |c| c.backbone.heads = 5),
         ("model.backbone.depth: 0", |c| c.backbone.depth = 0),

@@ -107,7 +107,8 @@ fn roi_align_reads_the_level_that_fits() {
     let pyramid: Vec<Tensor> =
         [2i64, 3, 4].iter().map(|l| Tensor::full([1, 1, 64 >> l, 64 >> l], *l, (Kind::Float, Device::Cpu))).collect();
     // Sides in pixels and their level by floor(4 + log2(side / 224)), within 2..4.
-    for (side, level) in [(20.0, 2.0), (55.9, 2.0), (56.0, 2.0), (111.9, 2.0), (112.0, 3.0), (223.9, 3.0), (224.0, 4.0)] {
+    for (side, level) in [(20.0, 2.0), (55.9, 2.0), (56.0, 2.0), (111.9, 2.0), (112.0, 3.0), (223.9, 3.0), (224.0, 4.0)]
+    {
         let roi = Tensor::from_slice(&[0f32, 0.0, side, side]).view([1, 1, 4]);
         // The bin of the corner lies within the map; farther ones may reach over its border, where zeros are read.
         let read = Rows::new(&pyramid, 2).align(&roi, 7).double_value(&[0, 0, 0, 0]);

@@ -86,7 +86,15 @@ fn intermediates_are_named_by_block() {
 
 #[test]
 fn stochastic_depth_leaves_whole_images_out() {
-    let config = BackboneConfig { depth: 2, width: 8, heads: 2, mlp: 16, drop_path: 0.5, windows: 2, ..BackboneConfig::default() };
+    let config = BackboneConfig {
+        depth: 2,
+        width: 8,
+        heads: 2,
+        mlp: 16,
+        drop_path: 0.5,
+        windows: 2,
+        ..BackboneConfig::default()
+    };
     let mut params = Params::new(3, Device::Cpu);
     let trunk = Trunk::new(params.root(), &config);
     tch::manual_seed(5);
@@ -95,7 +103,11 @@ fn stochastic_depth_leaves_whole_images_out() {
     let (_, kept) = trunk.forward(&tokens, Mode::Evaluate);
     // Block 0 has rate 0, block 1 the whole rate: both its branches are left out for about a quarter of the images.
     assert_eq!(out["blocks.0"], kept["blocks.0"]);
-    let still = (&out["blocks.1"] - &out["blocks.0"]).abs().amax([2].as_slice(), false).eq(0.0).sum_dim_intlist([1].as_slice(), false, Kind::Int64);
+    let still = (&out["blocks.1"] - &out["blocks.0"]).abs().amax([2].as_slice(), false).eq(0.0).sum_dim_intlist(
+        [1].as_slice(),
+        false,
+        Kind::Int64,
+    );
     let still: Vec<i64> = Vec::try_from(still).unwrap();
     assert!(still.iter().all(|&n| n == 0 || n == 16), "an image is left out with all its windows: {still:?}");
     let gone = still.iter().filter(|&&n| n == 16).count();

@@ -47,9 +47,6 @@ impl CellDir {
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
-    pub fn probes(&self) -> PathBuf {
-        self.path.join("probes")
-    }
 }
 
 /// A readable folder name: `stl-vit-micro-s0`, with a variant `stl-vit-micro-E16-s0`. Always one plain path component of

@@ -33,11 +33,6 @@ impl History {
         self.rows.push(HistoryRow { step, phase: phase.into(), task: task.into(), metric: metric.into(), value });
     }
 
-    /// Drops what was measured after `step`: what a resumed phase is about to measure again. For a history of one phase.
-    pub fn truncate_after(&mut self, step: u64) {
-        self.rows.retain(|row| row.step <= step);
-    }
-
     /// Writes columns step (u64), phase, task, metric (text), value (f64), atomically.
     ///
     /// # Errors
@@ -118,14 +113,6 @@ mod tests {
         history().write(&one).unwrap();
         history().write(&two).unwrap();
         assert_eq!(fs::read(one).unwrap(), fs::read(two).unwrap());
-    }
-
-    #[test]
-    fn truncate_keeps_the_step_itself() {
-        let mut history = history();
-        history.truncate_after(9);
-        assert_eq!(history.rows.len(), 20);
-        assert_eq!(history.rows.iter().map(|row| row.step).max(), Some(9));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! <out>/<cell>/progress.json        how far the cell is                                                    progress
 //! <out>/<cell>/history.parquet      losses, learning rates, ... against the step                           history
 //! <out>/<cell>/predictions/         class scores per image (parquet), COCO results (JSON)                  predictions
-//! <out>/<cell>/checkpoints/, probes/   owned by whoever trains and probes
+//! <out>/<cell>/checkpoints/         owned by whoever trains
 //! ```
 //!
 //! Architecture invariant: no torch, and no other crate of this workspace. Whoever reads results needs neither libtorch nor

@@ -36,6 +36,7 @@ impl CocoEvaluator for Hotcoco {
             IouType::Segm => hotcoco::IouType::Segm,
         };
         let mut eval = COCOeval::new(gt.coco().clone(), results, kind);
+        eval.params.img_ids = gt.image_ids().to_vec();
         eval.evaluate().map_err(failed)?;
         eval.accumulate();
         // Computes the numbers; `summarize` would print them as well.

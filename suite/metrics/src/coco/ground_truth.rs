@@ -100,9 +100,15 @@ impl GroundTruth {
         &self.path
     }
 
-    /// Ids of all images, rising. An evaluation covers all of them, also those without annotations.
+    /// Ids of the images, rising. An evaluation covers all of them, also those without annotations.
     pub fn image_ids(&self) -> &[u64] {
         &self.image_ids
+    }
+
+    /// The same, of these images only: an evaluation leaves the others out.
+    pub fn only(mut self, image_ids: &HashSet<u64>) -> Self {
+        self.image_ids.retain(|id| image_ids.contains(id));
+        self
     }
 
     /// Number of annotations, crowds included.

@@ -45,7 +45,12 @@ pub fn encode(boxes: &Tensor, anchors: &Tensor, weights: [f64; 4]) -> Tensor {
     let [ax, ay, aw, ah] = centres(anchors);
     // An empty box belongs to a padded ground truth, which no loss looks at; it must only not become a NaN.
     let (w, h, aw, ah) = (w.clamp_min(1e-3), h.clamp_min(1e-3), aw.clamp_min(1e-3), ah.clamp_min(1e-3));
-    let code = [(cx - ax) / &aw * weights[0], (cy - ay) / &ah * weights[1], (w / aw).log() * weights[2], (h / ah).log() * weights[3]];
+    let code = [
+        (cx - ax) / &aw * weights[0],
+        (cy - ay) / &ah * weights[1],
+        (w / aw).log() * weights[2],
+        (h / ah).log() * weights[3],
+    ];
     Tensor::stack(&code, -1)
 }
 

@@ -38,7 +38,6 @@ pub struct Detector {
     roi_head: RoiHead,
     mask_head: MaskHead,
     min_level: usize,
-    image_size: usize,
 }
 
 impl Detector {
@@ -51,7 +50,6 @@ impl Detector {
             roi_head: RoiHead::new(scope.sub("roi"), classes, input.image_size, config),
             mask_head: MaskHead::new(scope.sub("mask"), classes, config),
             min_level: config.min_level,
-            image_size: input.image_size,
         }
     }
 
@@ -87,10 +85,5 @@ impl Detector {
             let masks = self.mask_head.forward(&rows, &boxes, &labels).sigmoid();
             results::with_masks(found, &masks)
         })
-    }
-
-    /// Side of the input in pixels.
-    pub fn image_size(&self) -> usize {
-        self.image_size
     }
 }

@@ -54,7 +54,9 @@ impl MaskHead {
         // Foreground comes first. On a CPU it costs nothing to ask how much there is, and background is left out; on a GPU
         // asking would stop the step.
         let slots = match rois.boxes.device() {
-            Device::Cpu => slots.min(rois.foreground.sum_dim_intlist([1].as_slice(), false, Kind::Int64).max().int64_value(&[])),
+            Device::Cpu => {
+                slots.min(rois.foreground.sum_dim_intlist([1].as_slice(), false, Kind::Int64).max().int64_value(&[]))
+            }
             _ => slots,
         };
         let first = |t: &Tensor| t.narrow(1, 0, slots.max(1));

@@ -20,7 +20,9 @@ pub fn by_loop(boxes: &Tensor, real: &Tensor, threshold: f64) -> Tensor {
     let flat = to_vec_f32(boxes);
     let mut keep = to_vec_bool(real);
     if k > 0 {
-        keep.par_chunks_mut(k).zip(flat.par_chunks(4 * k)).for_each(|(keep, set)| suppress(set, keep, threshold as f32));
+        keep.par_chunks_mut(k)
+            .zip(flat.par_chunks(4 * k))
+            .for_each(|(keep, set)| suppress(set, keep, threshold as f32));
     }
     Tensor::from_slice(&keep).view([m, k as i64]).to_device(boxes.device())
 }

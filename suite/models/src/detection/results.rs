@@ -9,7 +9,7 @@ use super::nms::{suppress, to_vec_f32};
 /// What is kept of the detections of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Lowest score kept, 0 to 1.
+    /// Only detections of a higher score are kept; 0 to 1.
     pub score: f64,
     /// IoU over which the lower-scored detection of the same class is suppressed.
     pub nms: f64,
@@ -53,7 +53,14 @@ pub(super) fn select(scores: &Tensor, boxes: &Tensor, real: &Tensor, limits: &Li
         .collect()
 }
 
-fn best_of_class(class: usize, classes: usize, scores: &[f32], boxes: &[f32], real: &[f32], limits: &Limits) -> Vec<Detection> {
+fn best_of_class(
+    class: usize,
+    classes: usize,
+    scores: &[f32],
+    boxes: &[f32],
+    real: &[f32],
+    limits: &Limits,
+) -> Vec<Detection> {
     let score = |p: usize| scores[p * classes + class];
     let mut order: Vec<usize> =
         (0..real.len()).filter(|&p| real[p] > 0.0 && f64::from(score(p)) > limits.score).collect();

@@ -10,24 +10,28 @@ use tch::{Kind, Tensor};
 pub struct Rows {
     /// [rows, C] f32.
     rows: Tensor,
-    /// Of each level: its first row, its side, and its stride in pixels.
-    levels: Vec<(i64, i64, i64)>,
+    /// Of each level: its first row, its side, and its stride in pixels, [levels] int64 each.
+    levels: [Tensor; 3],
     min_level: i64,
 }
 
 impl Rows {
     /// From maps [B,C,Y,X], finest first, the first at stride 2^min_level; all square.
     pub fn new(pyramid: &[Tensor], min_level: usize) -> Self {
-        let mut levels = Vec::new();
+        let (mut starts, mut sides, mut strides) = (vec![], vec![], vec![]);
         let mut start = 0;
         let mut parts = Vec::new();
         for (i, map) in pyramid.iter().enumerate() {
             let (b, c, side) = (map.size()[0], map.size()[1], map.size()[2]);
             parts.push(map.permute([0, 2, 3, 1]).reshape([b * side * side, c]).to_kind(Kind::Float));
-            levels.push((start, side, 1 << (min_level + i)));
+            starts.push(start);
+            sides.push(side);
+            strides.push(1i64 << (min_level + i));
             start += b * side * side;
         }
-        Self { rows: Tensor::cat(&parts, 0), levels, min_level: min_level as i64 }
+        let rows = Tensor::cat(&parts, 0);
+        let levels = [starts, sides, strides].map(|table| Tensor::from_slice(&table).to_device(rows.device()));
+        Self { rows, levels, min_level: min_level as i64 }
     }
 
     /// Features of `boxes` [B,P,4] -> [B·P,C,out,out]. A box reads the level that fits its size: level 4 at 224 px, one
@@ -63,17 +67,14 @@ impl Rows {
 
     /// First row, side and stride of the level of each box [B,P] int64.
     fn levels_of(&self, boxes: &Tensor) -> (Tensor, Tensor, Tensor) {
-        let last = self.levels.len() as i64 - 1;
+        let last = self.levels[0].size()[0] - 1;
         let size = super::boxes::area(boxes).clamp_min(1e-6).sqrt();
         // The small constant, torchvision's, keeps a size of exactly a power of two on its own level.
         let level = ((size / 224.0).log2() + 4.0 + 1e-6).floor().to_kind(Kind::Int64);
         let level = (level - self.min_level).clamp(0, last).view([-1]);
-        let pick = |column: fn(&(i64, i64, i64)) -> i64| {
-            let table: Vec<i64> = self.levels.iter().map(column).collect();
-            let table = Tensor::from_slice(&table).to_device(boxes.device());
-            table.index_select(0, &level).view([boxes.size()[0], boxes.size()[1]])
-        };
-        (pick(|l| l.0), pick(|l| l.1), pick(|l| l.2))
+        let [start, side, stride] = &self.levels;
+        let pick = |table: &Tensor| table.index_select(0, &level).view([boxes.size()[0], boxes.size()[1]]);
+        (pick(start), pick(side), pick(stride))
     }
 }
 
@@ -89,7 +90,8 @@ fn blends(low: &Tensor, high: &Tensor, side: &Tensor, out: i64) -> (Tensor, Tens
     let end = side.to_kind(Kind::Float);
     let inside = at.ge(-1.0).logical_and(&at.le_tensor(&end)).to_kind(Kind::Float);
     let at = at.clamp_min(0.0);
-    let lower = at.floor().to_kind(Kind::Int64).minimum(&(&side - 1));
+    // A NaN may come as any integer: it must not become a row that isn't there. Its weight stays NaN, for the guard.
+    let lower = at.floor().to_kind(Kind::Int64).clamp_min(0).minimum(&(&side - 1));
     let upper = (&lower + 1).minimum(&(&side - 1));
     let part = (at - lower.to_kind(Kind::Float)) * lower.lt_tensor(&(&side - 1)).to_kind(Kind::Float);
     let cells = Tensor::stack(&[&lower, &upper], 2);

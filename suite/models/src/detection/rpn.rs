@@ -133,7 +133,8 @@ impl Rpn {
         let logits = output.objectness.gather(1, &sample.index, false);
         let label = sample.foreground.to_kind(Kind::Float);
         let real = sample.real.to_kind(Kind::Float);
-        let entropy = logits.binary_cross_entropy_with_logits(&label, Some(&real), None::<&Tensor>, tch::Reduction::Sum);
+        let entropy =
+            logits.binary_cross_entropy_with_logits(&label, Some(&real), None::<&Tensor>, tch::Reduction::Sum);
         let objectness = entropy / real.sum(Kind::Float).clamp_min(1.0);
 
         let anchors = self.anchors.index_select(0, &sample.index.view([-1])).view_as(&truth);
@@ -146,6 +147,7 @@ impl Rpn {
 /// Huber loss averaged over the coordinates of the boxes that `counted` [B,R] selects; code and target [B,R,4].
 pub(super) fn box_loss(code: &Tensor, target: &Tensor, counted: &Tensor, delta: f64) -> Tensor {
     let counted = counted.to_kind(Kind::Float);
-    let loss = code.huber_loss(target, tch::Reduction::None, delta).sum_dim_intlist([-1].as_slice(), false, Kind::Float);
+    let loss =
+        code.huber_loss(target, tch::Reduction::None, delta).sum_dim_intlist([-1].as_slice(), false, Kind::Float);
     (loss * &counted).sum(Kind::Float) / (counted.sum(Kind::Float) * 4.0).clamp_min(1.0)
 }

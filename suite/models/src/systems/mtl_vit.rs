@@ -26,7 +26,8 @@ pub(super) fn build(config: &ModelConfig, classes: Classes, seed: u64, device: D
         |task: Task| Embedding::new(root.sub("embed").sub(task), &config.backbone, config.inputs.of(task));
     let (classification, detection) = (embedding(Task::Classification), embedding(Task::Detection));
     let trunk = Trunk::new(params.root(), &config.backbone);
-    let head = Linear::new(params.root().sub("head"), config.backbone.width, classes.classification, Init::Normal(0.01));
+    let head =
+        Linear::new(params.root().sub("head"), config.backbone.width, classes.classification, Init::Normal(0.01));
     let detector = Detector::new(params.root().sub("detector"), config, classes.detection, device);
     Box::new(MtlVit { params, classification, detection, trunk, head, detector })
 }
