@@ -121,3 +121,57 @@ fn gradient(weight: &Tensor) -> Tensor {
     let gradient = weight.grad();
     if gradient.defined() { gradient } else { weight.detach().zeros_like() }
 }
+
+#[cfg(test)]
+mod tests {
+    use adamv_models::params::{Init, Params};
+    use tch::Device;
+
+    use super::*;
+
+    /// A weight and a bias, both ones, with zero gradient: an Adam step leaves them, so only the decay moves them.
+    fn params() -> Params {
+        let mut params = Params::new(0, Device::Cpu);
+        let mut root = params.root();
+        let (weight, bias) = (root.weight("weight", &[2], Init::Ones), root.undecayed("bias", &[2], Init::Ones));
+        ((weight + bias) * 0.0).sum(Kind::Float).backward();
+        params
+    }
+
+    fn value(params: &Params, name: &str) -> f64 {
+        params.by_name()[name].double_value(&[0])
+    }
+
+    #[test]
+    fn weight_decay_leaves_biases_alone() {
+        let params = params();
+        let mut optimizer = Optimizer::new(params.iter(), &TrainingConfig::default(), 0.1, 0);
+        let norm = optimizer.step(0.5).unwrap();
+        assert_eq!(norm.double_value(&[]), 0.0);
+        assert!((value(&params, "weight") - 0.95).abs() < 1e-6, "1 - 0.5 * 0.1");
+        assert_eq!(value(&params, "bias"), 1.0);
+    }
+
+    #[test]
+    fn the_average_follows_and_becomes_the_weights() {
+        let params = params();
+        let mut optimizer = Optimizer::new(params.iter(), &TrainingConfig::default(), 0.1, 0);
+        for _ in 0..2 {
+            let _norm = optimizer.step(0.5).unwrap();
+        }
+        // Weights 1, 0.95, 0.9025; average with decay 0.9: 1, 0.995, 0.9 * 0.995 + 0.1 * 0.9025.
+        optimizer.adopt_average().unwrap();
+        assert!((value(&params, "weight") - 0.98575).abs() < 1e-6, "{}", value(&params, "weight"));
+    }
+
+    #[test]
+    fn gradients_are_zero_after_a_step() {
+        let params = params();
+        let weight = params.by_name()["weight"];
+        (weight * 3.0).sum(Kind::Float).backward();
+        let mut optimizer = Optimizer::new(params.iter(), &TrainingConfig::default(), 0.0, 0);
+        let norm = optimizer.step(0.1).unwrap().double_value(&[]);
+        assert!((norm - 18f64.sqrt()).abs() < 1e-5, "{norm}");
+        assert_eq!(weight.grad().abs().max().double_value(&[]), 0.0);
+    }
+}

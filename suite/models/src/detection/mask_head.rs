@@ -94,3 +94,41 @@ fn crop(boxes: &Tensor, truth: &Tensor, targets: &Targets) -> Tensor {
     let (bilinear, zeros) = (0, 0);
     masks.grid_sampler(&grid, bilinear, zeros, false).ge(0.5).to_kind(Kind::Float).view([b, r, MASK, MASK])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One image with one ground truth in the box (10, 20) to (38, 48), whose mask [28,28] is `inside(x, y)`.
+    fn targets(inside: impl Fn(i64, i64) -> bool) -> Targets {
+        let mask: Vec<u8> = (0..MASK * MASK).map(|i| u8::from(inside(i % MASK, i / MASK))).collect();
+        Targets {
+            boxes: Tensor::from_slice(&[10f32, 20.0, 38.0, 48.0]).view([1, 1, 4]),
+            labels: Tensor::from_slice(&[0i64]).view([1, 1]),
+            masks: Tensor::from_slice(&mask).view([1, 1, MASK, MASK]),
+        }
+    }
+
+    fn seen(roi: [f32; 4], targets: &Targets) -> Vec<f32> {
+        let roi = Tensor::from_slice(&roi).view([1, 1, 4]);
+        Vec::try_from(crop(&roi, &Tensor::zeros([1, 1], (Kind::Int64, Device::Cpu)), targets).view([-1])).unwrap()
+    }
+
+    #[test]
+    fn the_ground_truths_own_box_sees_its_whole_mask() {
+        let inside = |x: i64, y: i64| (x * 7 + y * 3) % 5 == 0;
+        let whole = seen([10.0, 20.0, 38.0, 48.0], &targets(inside));
+        assert!((0..MASK * MASK).all(|i| (whole[i as usize] == 1.0) == inside(i % MASK, i / MASK)));
+    }
+
+    #[test]
+    fn a_part_of_the_box_sees_that_part_and_nothing_lies_outside() {
+        // The mask's left half is set: in pixels, x from 10 to 24.
+        let targets = targets(|x, _| x < MASK / 2);
+        // An RoI of twice the width from the same corner: 28 columns of 2 px, the first 7 are set.
+        let wide = seen([10.0, 20.0, 66.0, 48.0], &targets);
+        assert!((0..MASK * MASK).all(|i| (wide[i as usize] == 1.0) == (i % MASK < 7)), "{wide:?}");
+        // Beside the box there is nothing.
+        assert!(seen([40.0, 20.0, 60.0, 48.0], &targets).iter().all(|&v| v == 0.0));
+    }
+}

@@ -151,3 +151,23 @@ pub(super) fn box_loss(code: &Tensor, target: &Tensor, counted: &Tensor, delta: 
         code.huber_loss(target, tch::Reduction::None, delta).sum_dim_intlist([-1].as_slice(), false, Kind::Float);
     (loss * &counted).sum(Kind::Float) / (counted.sum(Kind::Float) * 4.0).clamp_min(1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_box_loss_is_the_mean_over_foreground_coordinates() {
+        let code = Tensor::from_slice(&[0f32, 0.0, 0.0, 0.0, 5.0, 5.0, 5.0, 5.0]).view([1, 2, 4]);
+        let target = Tensor::from_slice(&[0.5f32, -2.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]).view([1, 2, 4]);
+        let foreground = Tensor::from_slice(&[true, false]).view([1, 2]);
+        // By hand, delta 1: 0.5^2 / 2 + (2 - 1/2) + 0 + 1/2 = 2.125, over 4 coordinates; the second box doesn't count.
+        let loss = box_loss(&code, &target, &foreground, 1.0).double_value(&[]);
+        assert!((loss - 2.125 / 4.0).abs() < 1e-6, "{loss}");
+        // delta 1/2: 0.125 + (2 - 1/4) / 2 + 0 + (1 - 1/4) / 2 = 1.375.
+        let loss = box_loss(&code, &target, &foreground, 0.5).double_value(&[]);
+        assert!((loss - 1.375 / 4.0).abs() < 1e-6, "{loss}");
+        let none = foreground.zeros_like();
+        assert_eq!(box_loss(&code, &target, &none, 1.0).double_value(&[]), 0.0);
+    }
+}
