@@ -112,8 +112,9 @@ pub fn open(
     Ok(CellData { classification, detection })
 }
 
+/// One short fingerprint of both splits.
 fn joined(train: &str, val: &str) -> String {
-    format!("{train}+{val}")
+    adamv_store::cell_key(&serde_json::json!([train, val]))
 }
 
 /// The names of what a model tells apart, kept beside its weights.
