@@ -74,9 +74,13 @@ agree=0
 
 # ---------------------------------------------------------------- a short run
 stage "the smoke suite in bf16 on the GPU"
-# PyTorch's default is not deterministic, so neither side is: this measures speed.
+# PyTorch's default is not deterministic, so neither side is: this measures speed. The sizes are gpu_eager.py's.
 ours run suite/suites/smoke.yaml --only system=mtl-vit --device cuda --out "$out/run" \
-    --set training.precision=bf16 --set training.deterministic=false || fail 1 "the run failed"
+    --set training.precision=bf16 --set training.deterministic=false \
+    --set model.inputs.classification.image_size=64 --set training.joint.batch.classification=32 \
+    --set model.detector.box_convs=4 --set model.detector.mask_convs=4 \
+    --set model.detector.rois=64 --set model.detector.mask_rois=16 \
+    --set evaluation.detections=100 || fail 1 "the run failed"
 records=("$out"/run/*/record.json)
 [[ -f ${records[0]} ]] || fail 4 "the run left no record in $out/run"
 
