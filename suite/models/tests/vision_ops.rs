@@ -2,7 +2,7 @@
 //! each fast path against a plain one.
 
 use adamv_models::detection::nms::{by_fixpoint, by_loop};
-use adamv_models::detection::roi_align::Rows;
+use adamv_models::detection::roi_align::{Levels, Rows};
 use adamv_models::detection::{anchors, boxes};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -92,7 +92,7 @@ fn roi_align_and_its_gradient_equal_torchvision() {
     let image: Vec<i64> = Vec::try_from(rois.select(1, 0).to_kind(Kind::Int64)).unwrap();
     // Ours wants as many RoIs for each image: every RoI is asked for in both, and read where it belongs.
     let boxes = rois.narrow(1, 1, 4).unsqueeze(0).expand([2, -1, -1], false).contiguous();
-    let all = Rows::new(&[features.shallow_clone()], 3).align(&boxes, 7);
+    let all = Rows::new(&[features.shallow_clone()], &Levels::new(&[8], 3, Device::Cpu)).align(&boxes, 7);
     let count = image.len() as i64;
     let rows: Vec<i64> = image.iter().enumerate().map(|(i, image)| image * count + i as i64).collect();
     let ours = all.index_select(0, &Tensor::from_slice(&rows));
@@ -103,17 +103,33 @@ fn roi_align_and_its_gradient_equal_torchvision() {
 
 #[test]
 fn roi_align_reads_the_level_that_fits() {
-    // Level l of the pyramid holds the number l, so the feature says which level was read.
-    let pyramid: Vec<Tensor> =
-        [2i64, 3, 4].iter().map(|l| Tensor::full([1, 1, 64 >> l, 64 >> l], *l, (Kind::Float, Device::Cpu))).collect();
+    // Level l of image b holds the number 10 b + l, so the feature says which map was read.
+    let map = |l: i64| {
+        let image = Tensor::from_slice(&[l as f32, 10.0 + l as f32]).view([2, 1, 1, 1]);
+        image.expand([2, 1, 64 >> l, 64 >> l], false).contiguous()
+    };
+    let (pyramid, levels) = ([map(2), map(3), map(4)], Levels::new(&[16, 8, 4], 2, Device::Cpu));
+    let rows = Rows::new(&pyramid, &levels);
     // Sides in pixels and their level by floor(4 + log2(side / 224)), within 2..4.
     for (side, level) in [(20.0, 2.0), (55.9, 2.0), (56.0, 2.0), (111.9, 2.0), (112.0, 3.0), (223.9, 3.0), (224.0, 4.0)]
     {
-        let roi = Tensor::from_slice(&[0f32, 0.0, side, side]).view([1, 1, 4]);
-        // The bin of the corner lies within the map; farther ones may reach over its border, where zeros are read.
-        let read = Rows::new(&pyramid, 2).align(&roi, 7).double_value(&[0, 0, 0, 0]);
-        assert!((read - level).abs() < 1e-4, "a side of {side} px read {read}");
+        let roi = Tensor::from_slice(&[0f32, 0.0, side, side]).view([1, 1, 4]).expand([2, 1, 4], false);
+        let read = rows.align(&roi, 7);
+        for image in 0..2 {
+            // The bin of the corner lies within the map; farther ones may reach over its border, where zeros are read.
+            let (read, expected) = (read.double_value(&[image, 0, 0, 0]), 10.0 * image as f64 + level);
+            assert!((read - expected).abs() < 1e-4, "a side of {side} px in image {image} read {read}");
+        }
     }
+}
+
+#[test]
+fn a_box_that_is_not_a_number_reads_no_row_that_is_not_there() {
+    let levels = Levels::new(&[16, 8, 4], 2, Device::Cpu);
+    let pyramid = [16, 8, 4].map(|side| Tensor::ones([1, 1, side, side], (Kind::Float, Device::Cpu)));
+    let roi = Tensor::full([1, 1, 4], f64::NAN, (Kind::Float, Device::Cpu));
+    // That it returns is the point; the NaN must show.
+    assert!(Rows::new(&pyramid, &levels).align(&roi, 7).double_value(&[0, 0, 0, 0]).is_nan());
 }
 
 fn any_boxes(count: usize) -> impl Strategy<Value = Vec<f32>> {
@@ -149,7 +165,7 @@ proptest! {
         let boxes = Tensor::from_slice(&flat).view([2, 3, 4]) + f64::from(shift);
         tch::manual_seed(1);
         let map = Tensor::rand([2, 2, 5, 5], (Kind::Float, Device::Cpu));
-        let ours = Rows::new(&[map.shallow_clone()], 2).align(&boxes, 3);
+        let ours = Rows::new(&[map.shallow_clone()], &Levels::new(&[5], 2, Device::Cpu)).align(&boxes, 3);
         for b in 0..2 {
             for p in 0..3 {
                 let edge = |i| boxes.double_value(&[b, p, i]) / 4.0 - 0.5;

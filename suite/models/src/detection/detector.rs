@@ -5,7 +5,7 @@ use tch::{Device, Tensor};
 use super::mask_head::MaskHead;
 use super::pyramid::Pyramid;
 use super::results::{self, Detections, Limits};
-use super::roi_align::Rows;
+use super::roi_align::{Levels, Rows};
 use super::roi_head::RoiHead;
 use super::rpn::Rpn;
 use crate::config::ModelConfig;
@@ -37,19 +37,20 @@ pub struct Detector {
     rpn: Rpn,
     roi_head: RoiHead,
     mask_head: MaskHead,
-    min_level: usize,
+    levels: Levels,
 }
 
 impl Detector {
     /// Creates its weights below `scope` for maps of the backbone's width and `classes` classes without background.
     pub fn new(mut scope: Scope, model: &ModelConfig, classes: usize, device: Device) -> Self {
         let (input, config) = (&model.inputs.detection, &model.detector);
+        let sides = Pyramid::sides(input, config);
         Self {
             pyramid: Pyramid::new(scope.sub("pyramid"), model.backbone.width, input, config),
-            rpn: Rpn::new(scope.sub("rpn"), input, config, device),
+            rpn: Rpn::new(scope.sub("rpn"), input, &sides, config, device),
             roi_head: RoiHead::new(scope.sub("roi"), classes, input.image_size, config),
             mask_head: MaskHead::new(scope.sub("mask"), classes, config),
-            min_level: config.min_level,
+            levels: Levels::new(&sides, config.min_level, device),
         }
     }
 
@@ -61,7 +62,7 @@ impl Detector {
         let (objectness, rpn_box) = self.rpn.losses(&rpn, targets);
         let mut losses = vec![("rpn_objectness".to_owned(), objectness), ("rpn_box".to_owned(), rpn_box)];
         let rois = self.roi_head.sample(&self.rpn.propose(&rpn), targets);
-        let rows = Rows::new(&pyramid, self.min_level);
+        let rows = Rows::new(&pyramid, &self.levels);
         let stages = self.roi_head.losses(&rows, &rois, targets);
         let many = stages.len() > 1;
         for (s, (class, code)) in stages.into_iter().enumerate() {
@@ -78,7 +79,7 @@ impl Detector {
         tch::no_grad(|| {
             let pyramid = self.pyramid.forward(map);
             let proposals = self.rpn.propose(&self.rpn.forward(&pyramid));
-            let rows = Rows::new(&pyramid, self.min_level);
+            let rows = Rows::new(&pyramid, &self.levels);
             let (scores, boxes) = self.roi_head.predict(&rows, &proposals);
             let found = results::select(&scores, &boxes, &proposals.real, limits);
             let (boxes, labels) = results::padded(&found, map.device());

@@ -36,6 +36,15 @@ impl Pyramid {
         }
     }
 
+    /// Sides in cells of the levels' maps, finest first.
+    pub fn sides(input: &InputConfig, config: &DetectorConfig) -> Vec<usize> {
+        let (side, base) = (input.image_size / input.patch_size, input.patch_size.trailing_zeros() as usize);
+        // A padded stride-2 convolution rounds half a cell up.
+        let coarser =
+            std::iter::successors(Some(side), |side| Some(side.div_ceil(2))).take(config.max_level - base + 1);
+        (config.min_level..base).map(|level| side << (base - level)).chain(coarser).collect()
+    }
+
     /// Map [B,D,Y,X] -> one map [B,C,Yl,Xl] per level, finest first.
     pub fn forward(&self, map: &Tensor) -> Vec<Tensor> {
         let base = self.lateral.forward(map);
@@ -50,5 +59,27 @@ impl Pyramid {
             levels.push(top.shallow_clone());
         }
         levels.iter().zip(&self.outputs).map(|(x, conv)| conv.forward(x)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::params::Params;
+
+    #[test]
+    fn the_maps_have_the_sides_that_were_said() {
+        // 9 patches a side: levels 2 to 6 have 18, 9, 5, 3, 2 cells.
+        let input = InputConfig { image_size: 72, patch_size: 8 };
+        let config = DetectorConfig { min_level: 2, max_level: 6, channels: 4, ..DetectorConfig::default() };
+        let mut params = Params::new(0, Device::Cpu);
+        let pyramid = Pyramid::new(params.root(), 6, &input, &config);
+        let maps = pyramid.forward(&Tensor::zeros([2, 6, 9, 9], (Kind::Float, Device::Cpu)));
+        assert_eq!(Pyramid::sides(&input, &config), [18, 9, 5, 3, 2]);
+        for (map, side) in maps.iter().zip([18, 9, 5, 3, 2]) {
+            assert_eq!(map.size(), [2, 4, side, side]);
+        }
     }
 }

@@ -4,34 +4,46 @@
 //! `embedding_bag` sums. Equal to torchvision's `roi_align(aligned=True, sampling_ratio=2)` within rounding, several
 //! times as fast on a CPU, and deterministic.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-/// A pyramid laid out as rows of channels, all levels and images below one another.
-pub struct Rows {
-    /// [rows, C] f32.
-    rows: Tensor,
-    /// Of each level: its first row, its side, and its stride in pixels, [levels] int64 each.
-    levels: [Tensor; 3],
+/// The levels of a pyramid. Made once for a model: tables made in a step would each be a copy that a GPU waits for.
+#[derive(Debug)]
+pub struct Levels {
+    /// Cells of all finer levels, side in cells, and stride in pixels of each level: [levels] int64.
+    before: Tensor,
+    side: Tensor,
+    stride: Tensor,
     min_level: i64,
 }
 
-impl Rows {
-    /// From maps [B,C,Y,X], finest first, the first at stride 2^min_level; all square.
-    pub fn new(pyramid: &[Tensor], min_level: usize) -> Self {
-        let (mut starts, mut sides, mut strides) = (vec![], vec![], vec![]);
-        let mut start = 0;
-        let mut parts = Vec::new();
-        for (i, map) in pyramid.iter().enumerate() {
-            let (b, c, side) = (map.size()[0], map.size()[1], map.size()[2]);
-            parts.push(map.permute([0, 2, 3, 1]).reshape([b * side * side, c]).to_kind(Kind::Float));
-            starts.push(start);
-            sides.push(side);
-            strides.push(1i64 << (min_level + i));
-            start += b * side * side;
+impl Levels {
+    /// Levels of these sides in cells, finest first, the first at stride 2^min_level.
+    pub fn new(sides: &[usize], min_level: usize, device: Device) -> Self {
+        let sides: Vec<i64> = sides.iter().map(|&side| side as i64).collect();
+        let before = sides.iter().scan(0, |sum, side| Some(std::mem::replace(sum, *sum + side * side)));
+        let stride = (0..sides.len()).map(|i| 1i64 << (min_level + i));
+        let table = |values: &[i64]| Tensor::from_slice(values).to_device(device);
+        Self {
+            before: table(&before.collect::<Vec<_>>()),
+            stride: table(&stride.collect::<Vec<_>>()),
+            side: table(&sides),
+            min_level: min_level as i64,
         }
-        let rows = Tensor::cat(&parts, 0);
-        let levels = [starts, sides, strides].map(|table| Tensor::from_slice(&table).to_device(rows.device()));
-        Self { rows, levels, min_level: min_level as i64 }
+    }
+}
+
+/// A pyramid laid out as rows of channels: level below level, in each image below image, row by row.
+pub struct Rows<'a> {
+    /// [rows, C] f32.
+    rows: Tensor,
+    levels: &'a Levels,
+}
+
+impl<'a> Rows<'a> {
+    /// From square maps [B,C,Y,X], one for each of `levels`.
+    pub fn new(pyramid: &[Tensor], levels: &'a Levels) -> Self {
+        let flat = |map: &Tensor| map.permute([0, 2, 3, 1]).flatten(0, 2).to_kind(Kind::Float);
+        Self { rows: Tensor::cat(&pyramid.iter().map(flat).collect::<Vec<_>>(), 0), levels }
     }
 
     /// Features of `boxes` [B,P,4] -> [B·P,C,out,out]. A box reads the level that fits its size: level 4 at 224 px, one
@@ -49,9 +61,9 @@ impl Rows {
     fn bags(&self, boxes: &Tensor, out: i64) -> (Tensor, Tensor) {
         let (b, p) = (boxes.size()[0], boxes.size()[1]);
         let device = boxes.device();
-        let (start, side, stride) = self.levels_of(boxes);
+        let (before, side, stride) = self.levels_of(boxes);
         let image = Tensor::arange(b, (Kind::Int64, device)).unsqueeze(1);
-        let first = (start + image * &side * &side).view([b * p, 1, 1, 1, 1]);
+        let first = (before * b + image * &side * &side).view([b * p, 1, 1, 1, 1]);
         let scale = stride.to_kind(Kind::Float).reciprocal();
         let side = side.view([b * p]);
         let edge = |i: i64| (boxes.select(2, i) * &scale - 0.5).view([b * p]);
@@ -65,16 +77,15 @@ impl Rows {
         (index.view([-1]), weight.view([-1]))
     }
 
-    /// First row, side and stride of the level of each box [B,P] int64.
+    /// Cells before, side and stride of the level of each box [B,P] int64.
     fn levels_of(&self, boxes: &Tensor) -> (Tensor, Tensor, Tensor) {
-        let last = self.levels[0].size()[0] - 1;
+        let last = self.levels.side.size()[0] - 1;
         let size = super::boxes::area(boxes).clamp_min(1e-6).sqrt();
         // The small constant, torchvision's, keeps a size of exactly a power of two on its own level.
         let level = ((size / 224.0).log2() + 4.0 + 1e-6).floor().to_kind(Kind::Int64);
-        let level = (level - self.min_level).clamp(0, last).view([-1]);
-        let [start, side, stride] = &self.levels;
+        let level = (level - self.levels.min_level).clamp(0, last).view([-1]);
         let pick = |table: &Tensor| table.index_select(0, &level).view([boxes.size()[0], boxes.size()[1]]);
-        (pick(start), pick(side), pick(stride))
+        (pick(&self.levels.before), pick(&self.levels.side), pick(&self.levels.stride))
     }
 }
 

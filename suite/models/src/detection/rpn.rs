@@ -46,20 +46,18 @@ pub struct Proposals {
 }
 
 impl Rpn {
-    pub fn new(mut scope: Scope, input: &InputConfig, config: &DetectorConfig, device: Device) -> Self {
+    /// For levels of these sides in cells, finest first.
+    pub fn new(
+        mut scope: Scope,
+        input: &InputConfig,
+        sides: &[usize],
+        config: &DetectorConfig,
+        device: Device,
+    ) -> Self {
         let (c, ratios) = (config.channels, config.anchor_ratios.len());
-        let mut side = input.image_size / input.patch_size;
-        let base = input.patch_size.trailing_zeros() as usize;
-        let mut sides = Vec::new();
-        for level in config.min_level..=config.max_level {
-            if level > base {
-                side = side.div_ceil(2); // as a padded stride-2 convolution does
-            }
-            sides.push((level, if level < base { side << (base - level) } else { side }));
-        }
-        let anchors: Vec<Tensor> = sides
-            .iter()
-            .map(|&(level, side)| {
+        let anchors: Vec<Tensor> = (config.min_level..)
+            .zip(sides)
+            .map(|(level, &side)| {
                 let stride = 1 << level;
                 super::anchors::level(side, stride, config.anchor_scale * stride as f64, &config.anchor_ratios)
             })
