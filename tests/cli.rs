@@ -132,7 +132,8 @@ fn a_missing_data_folder_is_found_before_anything_is_written() {
         .says("--set data.imagenet.root=PATH");
     // A folder that is there, with nothing in it.
     fs::create_dir_all(dir.path().join("no/such/folder")).unwrap();
-    let coco = "  coco: {train_images: no, train_annotations: suite.yaml, val_images: no, val_annotations: suite.yaml}\n";
+    let coco =
+        "  coco: {train_images: no, train_annotations: suite.yaml, val_images: no, val_annotations: suite.yaml}\n";
     fs::write(
         dir.path().join("suite.yaml"),
         TINY.replace("  scenes: {images: 32, size: 32}\n", &format!("{files}{coco}")),

@@ -76,7 +76,8 @@ fn run_status_run_again_report_predict() {
     adamv(dir, &["predict", "--cell", "out/mtl-vit-vit-micro-s0", "--images", images, "--out", "predicted"]).expect(0);
     assert!(dir.join("predicted/classification.parquet").is_file());
     assert!(json(&dir.join("predicted/detection.json")).is_array());
-    let predict = |cell: &str, images: &str| adamv(dir, &["predict", "--cell", cell, "--images", images, "--out", "p2"]);
+    let predict =
+        |cell: &str, images: &str| adamv(dir, &["predict", "--cell", cell, "--images", images, "--out", "p2"]);
     predict("out/none", images).expect(2).says("out/none");
     predict("out/mtl-vit-vit-micro-s0", "absent").expect(2).says("absent");
 

@@ -138,9 +138,11 @@ fn text(findings: &Findings) -> String {
         (library, []) => format!("CUDA         {library}, but no usable GPU; for a GPU: {}", torch::cuda_mend()),
         (library, _) => format!("CUDA         {library}"),
     });
-    lines.extend(findings.cuda.devices.iter().map(|gpu| {
-        format!("GPU          {}: {} free of {}", gpu.name, known(gpu.free_bytes), known(gpu.total_bytes))
-    }));
+    lines.extend(
+        findings.cuda.devices.iter().map(|gpu| {
+            format!("GPU          {}: {} free of {}", gpu.name, known(gpu.free_bytes), known(gpu.total_bytes))
+        }),
+    );
     lines.push(format!("threads      {} CPU threads", findings.cpu_threads));
     lines.push(findings.memory.as_ref().map_or_else(
         || format!("memory       {UNKNOWN}"),
@@ -151,7 +153,8 @@ fn text(findings: &Findings) -> String {
         |disk| format!("disk         {} free in {}", gib(disk.free_bytes), disk.path),
     ));
     lines.push(
-        "data         scenes (shapes) is built in; ImageNet folders and COCO files are named in a suite's `data`".into(),
+        "data         scenes (shapes) is built in; ImageNet folders and COCO files are named in a suite's `data`"
+            .into(),
     );
     lines.join("\n")
 }

@@ -37,8 +37,9 @@ impl From<EngineError> for Failure {
             EngineError::Store(error) => return error.into(),
             EngineError::Data(error) => return error.into(),
             EngineError::Evaluation(error) => return error.into(),
-            EngineError::Config { .. }
-            | EngineError::Model(ModelError::Config { .. } | ModelError::Unknown { .. }) => USAGE,
+            EngineError::Config { .. } | EngineError::Model(ModelError::Config { .. } | ModelError::Unknown { .. }) => {
+                USAGE
+            }
             _ => OTHER,
         };
         Failure::new(code, error.to_string())
@@ -92,8 +93,7 @@ mod tests {
     fn every_kind_has_its_code() {
         let path = std::path::Path::new("x");
         let store = |kind: ErrorKind| StoreError::io("write", path, kind.into());
-        let data =
-            |kind: ErrorKind| DataError::Io { path: path.into(), action: "read", source: io::Error::from(kind) };
+        let data = |kind: ErrorKind| DataError::Io { path: path.into(), action: "read", source: io::Error::from(kind) };
         let config = || (String::new(), String::new(), String::new());
         for (kind, stored, read) in [
             (ErrorKind::StorageFull, ENVIRONMENT, ENVIRONMENT),

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::cli::StatusArgs;
 use crate::exit::Failure;
-use crate::{given, json};
 use crate::text_table::TextTable;
+use crate::{given, json};
 
 #[derive(Debug, Serialize)]
 struct Row<'a> {
