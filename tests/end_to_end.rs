@@ -74,7 +74,7 @@ fn run_status_run_again_report_predict() {
 
     let images = "out/data/scenes-32x32-s0/detection/val";
     adamv(dir, &["predict", "--cell", "out/mtl-vit-vit-micro-s0", "--images", images, "--out", "predicted"]).expect(0);
-    assert!(dir.join("predicted/classification.parquet").is_file());
+    assert!(dir.join("predicted/classification.json").is_file());
     assert!(json(&dir.join("predicted/detection.json")).is_array());
     let predict =
         |cell: &str, images: &str| adamv(dir, &["predict", "--cell", cell, "--images", images, "--out", "p2"]);

@@ -200,7 +200,7 @@ pub struct PredictArgs {
     /// Folder of JPEG or PNG images
     #[arg(long, value_name = "DIR")]
     pub images: PathBuf,
-    /// Folder for classification.parquet and detection.json; made if missing
+    /// Folder for classification.json, detection.json and images.json; made if missing
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]
