@@ -3,6 +3,8 @@
 //! Architecture invariant: this crate holds no mathematics. Training and evaluation are the engine's, numbers are the
 //! metrics', records are the store's, pages are the reports'.
 
+#![allow(rustdoc::invalid_html_tags, reason = "the help of a flag is its doc comment, and help is plain text")]
+
 mod cli;
 mod data;
 mod doctor;

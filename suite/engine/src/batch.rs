@@ -17,7 +17,7 @@ fn put<T: Element>(data: &[T], shape: &[i64], device: Device) -> Result<Tensor, 
     Ok(host.f_pin_memory(device)?.f_to_device_(device, kind, true, false)?)
 }
 
-/// [B,3,Y,X] f32 on `device`; images are square.
+/// `[B,3,Y,X]` f32 on `device`; images are square.
 pub fn images(pixels: &[f32], side: usize, device: Device) -> Result<Tensor, EngineError> {
     let side = side as i64;
     put(pixels, &[-1, 3, side, side], device)

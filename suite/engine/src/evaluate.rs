@@ -79,7 +79,7 @@ impl Evaluator<'_> {
         Ok(predictions)
     }
 
-    /// Class and probability of the (up to) five best classes of each image [B,3,Y,X], best first.
+    /// Class and probability of the (up to) five best classes of each image `[B,3,Y,X]`, best first.
     pub fn best_classes(&self, images: &Tensor) -> Result<Vec<Vec<(u32, f32)>>, EngineError> {
         let logits = self.autocast(|| tch::no_grad(|| self.system.classify(images, Mode::Evaluate).0))?;
         let probabilities = logits.softmax(-1, Kind::Float);

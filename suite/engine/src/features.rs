@@ -35,7 +35,7 @@ pub enum FeaturesBackbone {
     Yaml(FeaturesConfig),
 }
 
-/// Reads `images` [B,3,Y,X] f32 from `input`, writes `tokens` [B,N,D] after the last norm and `pooled` [B,D] to `out`.
+/// Reads `images` `[B,3,Y,X]` f32 from `input`, writes `tokens` `[B,N,D]` after the last norm and `pooled` `[B,D]` to `out`.
 ///
 /// Weights have timm's names; a checkpoint of ours may prefix them with `embed.TASK.` or `TASK.`.
 pub fn features(

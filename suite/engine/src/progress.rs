@@ -1,6 +1,6 @@
 //! How a running cell tells its surroundings where it is.
 
-/// Receives the progress of a cell; [`()`] ignores it.
+/// Receives the progress of a cell; `()` ignores it.
 pub trait Progress {
     /// A phase begins or resumes: `done` of `total` steps (of training) or images (of evaluation) lie behind.
     fn phase(&mut self, name: &str, done: u64, total: u64);

@@ -208,7 +208,7 @@ fn next<B: Send + 'static>(loader: &mut Loader<B>) -> Result<B, EngineError> {
     }
 }
 
-/// Cross-entropy [B,C] x [B] -> scalar, as log-softmax and gather, which is deterministic everywhere. `smoothing` of the
+/// Cross-entropy `[B,C]` x `[B]` -> scalar, as log-softmax and gather, which is deterministic everywhere. `smoothing` of the
 /// weight is spread over all classes.
 fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Tensor {
     let log = logits.log_softmax(-1, Kind::Float);

@@ -43,7 +43,7 @@ impl Embedding {
         }
     }
 
-    /// Images [B,3,Y,X] f32 -> tokens [B,N,D], row by row, after the class token if there is one.
+    /// Images `[B,3,Y,X]` f32 -> tokens `[B,N,D]`, row by row, after the class token if there is one.
     pub fn forward(&self, images: &Tensor) -> Tensor {
         let patches = self.proj.forward(images).flatten(2, 3).transpose(1, 2);
         let tokens = match &self.cls_token {
@@ -71,7 +71,7 @@ impl Attention {
         }
     }
 
-    /// [B,N,D] -> [B,N,D].
+    /// `[B,N,D]` -> `[B,N,D]`.
     fn forward(&self, x: &Tensor) -> Tensor {
         let (b, n, d) = sizes3(x);
         let qkv = self.qkv.forward(x).view([b, n, 3, self.heads, d / self.heads]).permute([2, 0, 3, 1, 4]);
@@ -96,7 +96,7 @@ impl Mlp {
         }
     }
 
-    /// [B,N,D] -> [B,N,D].
+    /// `[B,N,D]` -> `[B,N,D]`.
     fn forward(&self, x: &Tensor) -> Tensor {
         self.fc2.forward(&self.fc1.forward(x).gelu("none"))
     }
@@ -123,7 +123,7 @@ impl Block {
         }
     }
 
-    /// [B·W,N,D] -> same; `windows` W lie side by side for each image and are dropped together.
+    /// `[B·W,N,D]` -> same; `windows` W lie side by side for each image and are dropped together.
     fn forward(&self, x: &Tensor, windows: i64, mode: Mode) -> Tensor {
         let x = x + self.keep(self.attn.forward(&self.norm1.forward(x)), windows, mode);
         let branch = self.mlp.forward(&self.norm2.forward(&x));
@@ -164,7 +164,7 @@ impl Trunk {
         }
     }
 
-    /// Tokens [B,N,D] -> tokens [B,N,D] after the last norm, and the tokens after every block.
+    /// Tokens `[B,N,D]` -> tokens `[B,N,D]` after the last norm, and the tokens after every block.
     pub fn forward(&self, tokens: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
         let mut out = Intermediates::new();
         let mut x = self.split(tokens);
@@ -175,7 +175,7 @@ impl Trunk {
         (self.norm.forward(&self.merge(&x)), out)
     }
 
-    /// Tokens [B,N,D] -> one vector per image [B,D].
+    /// Tokens `[B,N,D]` -> one vector per image `[B,D]`.
     pub fn pool(&self, tokens: &Tensor) -> Tensor {
         match self.pool {
             Pool::Mean => tokens.mean_dim(1, false, None),
@@ -183,14 +183,14 @@ impl Trunk {
         }
     }
 
-    /// Tokens [B,N,D] of a square image without class token -> map [B,D,Y,X].
+    /// Tokens `[B,N,D]` of a square image without class token -> map `[B,D,Y,X]`.
     pub fn map(&self, tokens: &Tensor) -> Tensor {
         let (b, n, d) = sizes3(tokens);
         let side = n.isqrt();
         tokens.transpose(1, 2).reshape([b, d, side, side])
     }
 
-    /// [B,N,D] -> [B·W²,N/W²,D]: attention in each of W x W windows (UViT).
+    /// `[B,N,D]` -> `[B·W²,N/W²,D]`: attention in each of W x W windows (UViT).
     fn split(&self, x: &Tensor) -> Tensor {
         if self.windows == 1 {
             return x.shallow_clone();

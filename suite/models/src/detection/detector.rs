@@ -13,16 +13,16 @@ use crate::params::Scope;
 
 /// Padded ground truth of a batch, on the model's device.
 pub struct Targets {
-    /// [B,G,4] f32 in pixels of the model's input.
+    /// `[B,G,4]` f32 in pixels of the model's input.
     pub boxes: Tensor,
-    /// 0-based classes, -1 for padding: [B,G] int64.
+    /// 0-based classes, -1 for padding: `[B,G]` int64.
     pub labels: Tensor,
-    /// Each mask within its box: [B,G,M,M] uint8, 0 and 1.
+    /// Each mask within its box: `[B,G,M,M]` uint8, 0 and 1.
     pub masks: Tensor,
 }
 
 impl Targets {
-    /// Which are not padding: [B,G] bool.
+    /// Which are not padding: `[B,G]` bool.
     pub fn real(&self) -> Tensor {
         self.labels.ge(0)
     }
@@ -54,7 +54,7 @@ impl Detector {
         }
     }
 
-    /// Losses of a batch with feature map [B,D,Y,X]: `rpn_objectness`, `rpn_box`, `class` and `box` (with the number of
+    /// Losses of a batch with feature map `[B,D,Y,X]`: `rpn_objectness`, `rpn_box`, `class` and `box` (with the number of
     /// the stage in a cascade), `mask`. Samples are drawn from the default generator.
     pub fn losses(&self, map: &Tensor, targets: &Targets) -> Losses {
         let pyramid = self.pyramid.forward(map);
@@ -74,7 +74,7 @@ impl Detector {
         losses
     }
 
-    /// Detections of a batch with feature map [B,D,Y,X].
+    /// Detections of a batch with feature map `[B,D,Y,X]`.
     pub fn detect(&self, map: &Tensor, limits: &Limits) -> Detections {
         tch::no_grad(|| {
             let pyramid = self.pyramid.forward(map);

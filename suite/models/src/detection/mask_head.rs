@@ -36,7 +36,7 @@ impl MaskHead {
         }
     }
 
-    /// Boxes [B,P,4] and their labels [B,P] int64 (0-based, no background) -> mask logits [B,P,28,28] f32.
+    /// Boxes `[B,P,4]` and their labels `[B,P]` int64 (0-based, no background) -> mask logits `[B,P,28,28]` f32.
     pub fn forward(&self, rows: &Rows, boxes: &Tensor, labels: &Tensor) -> Tensor {
         let (b, p) = (boxes.size()[0], boxes.size()[1]);
         let mut x = rows.align(boxes, SIDE);
@@ -74,7 +74,7 @@ impl MaskHead {
     }
 }
 
-/// The part of its ground truth's mask that each RoI sees: boxes [B,R,4], truth [B,R] -> [B,R,28,28] of 0 and 1.
+/// The part of its ground truth's mask that each RoI sees: boxes `[B,R,4]`, truth `[B,R]` -> `[B,R,28,28]` of 0 and 1.
 fn crop(boxes: &Tensor, truth: &Tensor, targets: &Targets) -> Tensor {
     let (b, r) = (boxes.size()[0], boxes.size()[1]);
     let side = targets.masks.size()[3];

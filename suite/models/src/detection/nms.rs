@@ -8,8 +8,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::boxes;
 
-/// Which boxes survive. `boxes` [M,K,4] f32, each of the M sets sorted by falling score; `real` [M,K] bool: others
-/// neither survive nor suppress; a box is suppressed by a better survivor of IoU > `threshold`. -> [M,K] bool.
+/// Which boxes survive. `boxes` `[M,K,4]` f32, each of the M sets sorted by falling score; `real` `[M,K]` bool: others
+/// neither survive nor suppress; a box is suppressed by a better survivor of IoU > `threshold`. -> `[M,K]` bool.
 pub fn nms(boxes: &Tensor, real: &Tensor, threshold: f64) -> Tensor {
     if boxes.device() == Device::Cpu { by_loop(boxes, real, threshold) } else { by_fixpoint(boxes, real, threshold) }
 }

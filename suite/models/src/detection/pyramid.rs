@@ -45,7 +45,7 @@ impl Pyramid {
         (config.min_level..base).map(|level| side << (base - level)).chain(coarser).collect()
     }
 
-    /// Map [B,D,Y,X] -> one map [B,C,Yl,Xl] per level, finest first.
+    /// Map `[B,D,Y,X]` -> one map `[B,C,Yl,Xl]` per level, finest first.
     pub fn forward(&self, map: &Tensor) -> Vec<Tensor> {
         let base = self.lateral.forward(map);
         let mut levels = vec![base.shallow_clone()];

@@ -33,7 +33,7 @@ pub struct Detection {
 /// The detections of each image of a batch, best first.
 pub type Detections = Vec<Vec<Detection>>;
 
-/// Scores [B,P,C+1] (class 0 is background), boxes [B,P,4], `real` [B,P] -> detections without masks.
+/// Scores `[B,P,C+1]` (class 0 is background), boxes `[B,P,4]`, `real` `[B,P]` -> detections without masks.
 pub(super) fn select(scores: &Tensor, boxes: &Tensor, real: &Tensor, limits: &Limits) -> Detections {
     let (b, p, c) = (scores.size()[0] as usize, scores.size()[1] as usize, scores.size()[2] as usize);
     let (scores, boxes, real) = (to_vec_f32(scores), to_vec_f32(boxes), to_vec_f32(&real.to_kind(tch::Kind::Float)));
@@ -82,7 +82,7 @@ fn best_of_class(
         .collect()
 }
 
-/// Boxes [B,K,4] and labels [B,K] of the detections, padded with empty boxes; K at least 1.
+/// Boxes `[B,K,4]` and labels `[B,K]` of the detections, padded with empty boxes; K at least 1.
 pub(super) fn padded(found: &Detections, device: Device) -> (Tensor, Tensor) {
     let k = found.iter().map(Vec::len).max().unwrap_or(0).max(1);
     let mut boxes = vec![0f32; found.len() * k * 4];
@@ -100,7 +100,7 @@ pub(super) fn padded(found: &Detections, device: Device) -> (Tensor, Tensor) {
     )
 }
 
-/// Gives each detection its mask; masks [B,K,28,28].
+/// Gives each detection its mask; masks `[B,K,28,28]`.
 pub(super) fn with_masks(mut found: Detections, masks: &Tensor) -> Detections {
     let k = masks.size()[1] as usize;
     let pixels = (MASK * MASK) as usize;

@@ -40,13 +40,13 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// From square maps [B,C,Y,X], one for each of `levels`.
+    /// From square maps `[B,C,Y,X]`, one for each of `levels`.
     pub fn new(pyramid: &[Tensor], levels: &'a Levels) -> Self {
         let flat = |map: &Tensor| map.permute([0, 2, 3, 1]).flatten(0, 2).to_kind(Kind::Float);
         Self { rows: Tensor::cat(&pyramid.iter().map(flat).collect::<Vec<_>>(), 0), levels }
     }
 
-    /// Features of `boxes` [B,P,4] -> [B·P,C,out,out]. A box reads the level that fits its size: level 4 at 224 px, one
+    /// Features of `boxes` `[B,P,4]` -> `[B·P,C,out,out]`. A box reads the level that fits its size: level 4 at 224 px, one
     /// less for every halving (Lin et al., Feature Pyramid Networks, eq. 1). No gradient reaches the boxes.
     pub fn align(&self, boxes: &Tensor, out: usize) -> Tensor {
         let out = out as i64;
@@ -57,7 +57,7 @@ impl<'a> Rows<'a> {
         sum.view([b * p, out, out, -1]).permute([0, 3, 1, 2])
     }
 
-    /// Rows [B·P·out·out·16] int64 and their weights f32.
+    /// Rows `[B·P·out·out·16]` int64 and their weights f32.
     fn bags(&self, boxes: &Tensor, out: i64) -> (Tensor, Tensor) {
         let (b, p) = (boxes.size()[0], boxes.size()[1]);
         let device = boxes.device();
@@ -77,7 +77,7 @@ impl<'a> Rows<'a> {
         (index.view([-1]), weight.view([-1]))
     }
 
-    /// Cells before, side and stride of the level of each box [B,P] int64.
+    /// Cells before, side and stride of the level of each box `[B,P]` int64.
     fn levels_of(&self, boxes: &Tensor) -> (Tensor, Tensor, Tensor) {
         let last = self.levels.side.size()[0] - 1;
         let size = super::boxes::area(boxes).clamp_min(1e-6).sqrt();

@@ -38,7 +38,7 @@ impl Stage {
         }
     }
 
-    /// RoIs [B,P,4] -> class logits [B,P,C+1] and box code [B,P,4], f32.
+    /// RoIs `[B,P,4]` -> class logits `[B,P,C+1]` and box code `[B,P,4]`, f32.
     fn forward(&self, rows: &Rows, rois: &Tensor) -> (Tensor, Tensor) {
         let (b, p) = (rois.size()[0], rois.size()[1]);
         let mut x = rows.align(rois, SIDE);
@@ -53,12 +53,12 @@ impl Stage {
 
 /// RoIs drawn for the losses, the foreground ones first.
 pub struct Rois {
-    /// [B,R,4] f32.
+    /// `[B,R,4]` f32.
     pub boxes: Tensor,
-    /// The ground truth each belongs to: [B,R] int64.
+    /// The ground truth each belongs to: `[B,R]` int64.
     pub truth: Tensor,
     pub foreground: Tensor,
-    /// Which are not padding: [B,R] bool.
+    /// Which are not padding: `[B,R]` bool.
     pub real: Tensor,
 }
 
@@ -121,7 +121,7 @@ impl RoiHead {
         losses
     }
 
-    /// Class probabilities [B,P,C+1], averaged over the stages, and boxes [B,P,4] after the last.
+    /// Class probabilities `[B,P,C+1]`, averaged over the stages, and boxes `[B,P,4]` after the last.
     pub fn predict(&self, rows: &Rows, proposals: &Proposals) -> (Tensor, Tensor) {
         let mut boxes = proposals.boxes.shallow_clone();
         let mut sum: Option<Tensor> = None;

@@ -21,7 +21,7 @@ pub struct Rpn {
     conv: Conv,
     objectness: Conv,
     code: Conv,
-    /// [A,4], all levels below one another, finest first.
+    /// `[A,4]`, all levels below one another, finest first.
     anchors: Tensor,
     /// Anchors of each level.
     per_level: Vec<i64>,
@@ -31,17 +31,17 @@ pub struct Rpn {
 
 /// What the network says of every anchor.
 pub struct RpnOutput {
-    /// Logits [B,A] f32.
+    /// Logits `[B,A]` f32.
     pub objectness: Tensor,
-    /// [B,A,4] f32.
+    /// `[B,A,4]` f32.
     pub code: Tensor,
 }
 
 /// Boxes worth a second look, best first.
 pub struct Proposals {
-    /// [B,P,4] f32.
+    /// `[B,P,4]` f32.
     pub boxes: Tensor,
-    /// Which are not padding: [B,P] bool.
+    /// Which are not padding: `[B,P]` bool.
     pub real: Tensor,
 }
 
@@ -73,7 +73,7 @@ impl Rpn {
         }
     }
 
-    /// Maps [B,C,Y,X], finest first.
+    /// Maps `[B,C,Y,X]`, finest first.
     pub fn forward(&self, pyramid: &[Tensor]) -> RpnOutput {
         let (mut objectness, mut code) = (Vec::new(), Vec::new());
         for map in pyramid {
@@ -142,7 +142,7 @@ impl Rpn {
     }
 }
 
-/// Huber loss averaged over the coordinates of the boxes that `counted` [B,R] selects; code and target [B,R,4].
+/// Huber loss averaged over the coordinates of the boxes that `counted` `[B,R]` selects; code and target `[B,R,4]`.
 pub(super) fn box_loss(code: &Tensor, target: &Tensor, counted: &Tensor, delta: f64) -> Tensor {
     let counted = counted.to_kind(Kind::Float);
     let loss =

@@ -6,15 +6,15 @@ use super::boxes;
 
 /// The best ground truth of each box.
 pub struct Assignment {
-    /// IoU with every ground truth, -1 where that is padding: [B,N,G].
+    /// IoU with every ground truth, -1 where that is padding: `[B,N,G]`.
     pub iou: Tensor,
-    /// The highest of them: [B,N].
+    /// The highest of them: `[B,N]`.
     pub best: Tensor,
-    /// Whose it is: [B,N] int64.
+    /// Whose it is: `[B,N]` int64.
     pub index: Tensor,
 }
 
-/// Assigns boxes [B,N,4] (or [N,4], the same for every image) to ground truths [B,G,4]; `real` [B,G] bool.
+/// Assigns boxes `[B,N,4]` (or `[N,4]`, the same for every image) to ground truths `[B,G,4]`; `real` `[B,G]` bool.
 pub fn assign(boxes: &Tensor, truth: &Tensor, real: &Tensor) -> Assignment {
     let iou = boxes::iou(boxes, truth).masked_fill(&real.unsqueeze(1).logical_not(), -1.0);
     let (best, index) = iou.max_dim(2, false);
@@ -23,15 +23,15 @@ pub fn assign(boxes: &Tensor, truth: &Tensor, real: &Tensor) -> Assignment {
 
 /// A random sample of boxes, foreground first.
 pub struct Sample {
-    /// Which boxes: [B,R] int64.
+    /// Which boxes: `[B,R]` int64.
     pub index: Tensor,
-    /// Which of them are foreground: [B,R] bool.
+    /// Which of them are foreground: `[B,R]` bool.
     pub foreground: Tensor,
-    /// Which slots are filled at all: [B,R] bool.
+    /// Which slots are filled at all: `[B,R]` bool.
     pub real: Tensor,
 }
 
-/// Draws `count` boxes per image, at most `most` of them foreground, the rest background. [B,N] bool both; a box in
+/// Draws `count` boxes per image, at most `most` of them foreground, the rest background. `[B,N]` bool both; a box in
 /// neither is never drawn. The shape depends on the arguments' shapes alone.
 pub fn balanced(foreground: &Tensor, background: &Tensor, count: usize, most: usize) -> Sample {
     let boxes = foreground.size()[1];
@@ -52,7 +52,7 @@ fn draw(candidates: &Tensor, count: i64) -> (Tensor, Tensor) {
     keys.topk(count, 1, true, true)
 }
 
-/// Rows of `x` [B,N,..] at `index` [B,R]: [B,R,..].
+/// Rows of `x` `[B,N,..]` at `index` `[B,R]`: `[B,R,..]`.
 pub fn gather_rows(x: &Tensor, index: &Tensor) -> Tensor {
     let mut shape = x.size();
     shape[1] = index.size()[1];

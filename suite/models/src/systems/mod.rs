@@ -35,10 +35,10 @@ pub trait System {
     /// The phases of training, in order. A phase trains the weights that its tasks activate.
     fn phases(&self) -> &'static [Phase];
 
-    /// Images [B,3,Y,X] f32 -> logits [B,C], and what was computed on the way.
+    /// Images `[B,3,Y,X]` f32 -> logits `[B,C]`, and what was computed on the way.
     fn classify(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates);
 
-    /// Images [B,3,Y,X] f32 -> feature map [B,D,Y/patch,X/patch] for the detector, and what was computed on the way.
+    /// Images `[B,3,Y,X]` f32 -> feature map `[B,D,Y/patch,X/patch]` for the detector, and what was computed on the way.
     fn feature_map(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates);
 
     fn detector(&self) -> &Detector;
