@@ -46,45 +46,36 @@ pub fn features(
     out: &Path,
     device: Device,
 ) -> Result<(), EngineError> {
-    guarded(|| run(backbone, task, weights_file, input_file, out, device))
-}
-
-fn run(
-    backbone: &FeaturesBackbone,
-    task: Task,
-    weights_file: &Path,
-    input_file: &Path,
-    out: &Path,
-    device: Device,
-) -> Result<(), EngineError> {
     let (config, input) = resolve(backbone, task)?;
-    let mut params = Params::new(0, device);
-    let embedding = Embedding::new(params.root(), &config, &input);
-    let trunk = Trunk::new(params.root(), &config);
-    let saved = weights::read(weights_file)?;
-    weights::assign(&params, weights_file, |name| {
-        let names = [name.to_owned(), format!("embed.{task}.{name}"), format!("{task}.{name}")];
-        names.iter().find_map(|name| saved.get(name))
-    })?;
+    guarded(|| {
+        let mut params = Params::new(0, device);
+        let embedding = Embedding::new(params.root(), &config, &input);
+        let trunk = Trunk::new(params.root(), &config);
+        let saved = weights::read(weights_file)?;
+        weights::assign(&params, weights_file, |name| {
+            let names = [name.to_owned(), format!("embed.{task}.{name}"), format!("{task}.{name}")];
+            names.iter().find_map(|name| saved.get(name))
+        })?;
 
-    let mut tensors = weights::read(input_file)?;
-    let bad = |reason: String| EngineError::File {
-        path: input_file.into(),
-        reason,
-        mend: "give a float32 tensor `images` [B,3,Y,X] of the backbone's input size",
-    };
-    let images = tensors.remove("images").ok_or_else(|| bad("it has no tensor `images`".into()))?;
-    let (size, side) = (images.size(), input.image_size as i64);
-    if images.kind() != Kind::Float || size.len() != 4 || size[0] < 1 || size[1..] != [3, side, side] {
-        return Err(bad(format!("`images` is {:?} {size:?}, not Float [B, 3, {side}, {side}]", images.kind())));
-    }
-    let (tokens, pooled) = tch::no_grad(|| {
-        let (tokens, _) = trunk.forward(&embedding.forward(&images.to_device(device)), Mode::Evaluate);
-        let pooled = trunk.pool(&tokens);
-        (tokens, pooled)
-    });
-    write_bytes_atomic(out, &weights::to_bytes([("pooled", &pooled), ("tokens", &tokens)])?)?;
-    Ok(())
+        let mut tensors = weights::read(input_file)?;
+        let bad = |reason: String| EngineError::File {
+            path: input_file.into(),
+            reason,
+            mend: "give a float32 tensor `images` [B,3,Y,X] of the backbone's input size",
+        };
+        let images = tensors.remove("images").ok_or_else(|| bad("it has no tensor `images`".into()))?;
+        let (size, side) = (images.size(), input.image_size as i64);
+        if images.kind() != Kind::Float || size.len() != 4 || size[0] < 1 || size[1..] != [3, side, side] {
+            return Err(bad(format!("`images` is {:?} {size:?}, not Float [B, 3, {side}, {side}]", images.kind())));
+        }
+        let (tokens, pooled) = tch::no_grad(|| {
+            let (tokens, _) = trunk.forward(&embedding.forward(&images.to_device(device)), Mode::Evaluate);
+            let pooled = trunk.pool(&tokens);
+            (tokens, pooled)
+        });
+        write_bytes_atomic(out, &weights::to_bytes([("pooled", &pooled), ("tokens", &tokens)])?)?;
+        Ok(())
+    })
 }
 
 fn resolve(backbone: &FeaturesBackbone, task: Task) -> Result<(BackboneConfig, InputConfig), ModelError> {
