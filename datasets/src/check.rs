@@ -230,7 +230,9 @@ impl Survey {
                     }
                 };
                 let digest = blake3::hash(&bytes).to_hex().to_string();
-                let outcome = image::decode_bytes(path, &bytes).and_then(|image| judge(k, &image));
+                let outcome = image::Encoded::open(path, &bytes)
+                    .and_then(image::Encoded::decode)
+                    .and_then(|image| judge(k, &image));
                 (Some(digest), outcome.err().map(Error::into_problem))
             })
             .collect();

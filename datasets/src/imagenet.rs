@@ -141,8 +141,8 @@ impl ClassificationDataset {
         digest.finish()
     }
 
-    fn decode(&self, index: usize) -> Result<image::Image, Error> {
-        image::decode(&self.root.join(&self.samples[index].name))
+    fn path(&self, index: usize) -> PathBuf {
+        self.root.join(&self.samples[index].name)
     }
 
     fn empty_batch(&self, samples: usize) -> ClassificationBatch {
@@ -170,9 +170,9 @@ impl BatchSource for ClassificationDataset {
         let mut batch = self.empty_batch(picks.len());
         let slots = batch.images.chunks_mut(self.sample_len()).collect();
         let used = samples::fill_train(picks, self.len(), self.on_bad_sample, &self.skipped, slots, |pick, canvas| {
-            let image = self.decode(pick.index)?;
-            augment::train(&image, &self.options, seed, pick, self.image_size, canvas);
-            Ok(())
+            let path = self.path(pick.index);
+            let bytes = image::read(&path)?;
+            augment::train(&image::Encoded::open(&path, &bytes)?, &self.options, seed, pick, self.image_size, canvas)
         })?;
         for (index, ()) in used {
             batch.labels.push(self.samples[index].label as i64);
@@ -185,7 +185,7 @@ impl BatchSource for ClassificationDataset {
         let mut batch = self.empty_batch(indices.len());
         let slots = batch.images.chunks_mut(self.sample_len()).collect();
         let kept = samples::fill_eval(indices, self.on_bad_sample, &self.skipped, slots, |index, canvas| {
-            let image = self.decode(index)?;
+            let image = image::decode(&self.path(index))?;
             augment::eval(&image, &self.options, self.image_size, canvas);
             Ok(())
         })?;

@@ -5,4 +5,4 @@ pub mod classification;
 pub mod detection;
 mod pixels;
 
-pub use pixels::{crop, resize_box, write_normalised};
+pub use pixels::{resize, resize_box, write_normalised};

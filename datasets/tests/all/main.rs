@@ -2,6 +2,7 @@
 
 mod decoding;
 mod detection;
+mod jpeg_parts;
 mod loading;
 mod readers;
 mod real_data;
