@@ -46,9 +46,16 @@ pub(super) fn chroma_span(from: usize, to: usize, sharing: usize, size: usize) -
 }
 
 /// Grey samples as RGB, `[Y, X, 3]`.
+#[inline(always)]
 pub(super) fn grey(luma: &Plane, part: Part) -> Vec<u8> {
     let width = part.x[1] - part.x[0];
-    (part.y[0]..part.y[1]).flat_map(|y| luma.row(y, part.x[0])[..width].iter().flat_map(|&g| [g; 3])).collect()
+    let mut rgb = vec![0; 3 * width * (part.y[1] - part.y[0])];
+    for (y, out) in (part.y[0]..part.y[1]).zip(rgb.chunks_exact_mut(3 * width)) {
+        for (out, &grey) in out.chunks_exact_mut(3).zip(luma.row(y, part.x[0])) {
+            out.fill(grey);
+        }
+    }
+    rgb
 }
 
 /// YCbCr as RGB, `[Y, X, 3]`.
@@ -110,33 +117,37 @@ fn upsample(plane: &Plane, sharing: Sharing, y: usize, x: [usize; 2], sums: &mut
     // Sums of a column, then the same weights across; an edge sample is its own neighbour.
     let (scale, biases) = if far.is_some() { (4, [8, 7]) } else { (2, [1, 2]) };
     sums.clear();
-    let at = |i: usize| -> u16 {
-        match far {
-            Some(far) => 3 * u16::from(near[i]) + u16::from(far[i]),
-            None => u16::from(near[i]),
+    // Room for one sum before the first column wanted and for one after the last.
+    sums.resize(count + 2, 0);
+    match far {
+        Some(far) => {
+            for ((sum, &near), &far) in sums[1..].iter_mut().zip(near).zip(far) {
+                *sum = 3 * u16::from(near) + u16::from(far);
+            }
         }
-    };
-    // One sum before the first column wanted and one after the last.
-    let wanted = [x[0] / 2, (x[1] - 1) / 2];
-    if first == wanted[0] {
-        sums.push(at(0));
+        None => {
+            for (sum, &near) in sums[1..].iter_mut().zip(near) {
+                *sum = u16::from(near);
+            }
+        }
     }
-    sums.extend((0..count).map(at));
-    if last == wanted[1] {
-        sums.push(at(count - 1));
-    }
-    let mut pairs = sums.windows(3).map(|w| {
+    (sums[0], sums[count + 1]) = (sums[1], sums[count]);
+    let wanted = x[0] / 2..(x[1] - 1) / 2 + 1;
+    let sums = &sums[wanted.start - first..][..wanted.len() + 2];
+    let pair = |w: &[u16]| {
         let middle = 3 * w[1];
         [((middle + w[0] + biases[0]) >> scale) as u8, ((middle + w[2] + biases[1]) >> scale) as u8]
-    });
-    let mut line = &mut line[..width];
-    if x[0] % 2 == 1
-        && let Some(pair) = pairs.next()
-    {
-        line[0] = pair[1];
-        line = &mut line[1..];
+    };
+    // `line` begins with a pair's second sample where `x` is odd, and may end with a first one.
+    let (mut sums, mut line) = (sums, &mut line[..width]);
+    if x[0] % 2 == 1 {
+        line[0] = pair(&sums[..3])[1];
+        (sums, line) = (&sums[1..], &mut line[1..]);
     }
-    for (to, pair) in line.chunks_mut(2).zip(pairs) {
-        to.copy_from_slice(&pair[..to.len()]);
+    if line.len() % 2 == 1 {
+        line[line.len() - 1] = pair(&sums[sums.len() - 3..])[0];
+    }
+    for (to, w) in line.chunks_exact_mut(2).zip(sums.windows(3)) {
+        to.copy_from_slice(&pair(w));
     }
 }
