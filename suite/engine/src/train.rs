@@ -33,6 +33,10 @@ pub fn schedule_of<'a>(config: &'a CellConfig, phase: &Phase) -> &'a ScheduleCon
     }
 }
 
+/// In the history: the share of wall time, 0 to 1, that steps waited for a batch since the row before. A phase's first
+/// batch, and the first after a resume, is left out.
+const DATA_WAIT_SHARE: &str = "data_wait_share";
+
 /// Trains `system` to the end of its last phase and leaves the final weights in it. `position` is where to start.
 pub struct Trainer<'a> {
     pub config: &'a CellConfig,
@@ -89,6 +93,7 @@ impl Trainer<'_> {
         progress.phase(phase.name, position.step, schedule.steps);
         let mut clock = Instant::now();
         let mut waited = self.waited(&sources);
+        let (first, mut share) = (position.step, WaitShare::default());
         for step in position.step..schedule.steps {
             let rate = learning_rate(schedule, step);
             let mut losses: Vec<Term> = Vec::new();
@@ -106,11 +111,18 @@ impl Trainer<'_> {
             guard.push(step, rate, &losses, samples);
             position.step = step + 1;
             position.steps += 1;
+            if step == first {
+                // Nobody could have prepared the first batch ahead of time.
+                share.take(self.waited(&sources));
+            }
 
             let last = position.step == schedule.steps;
             let save = position.step.is_multiple_of(training.checkpoint_every) && !last;
             if save || last || position.step.is_multiple_of(training.log_every) {
                 let loss = guard.flush(history, |task, index| self.sample_name(task, index))?;
+                if let Some(share) = share.take(self.waited(&sources)).filter(|_| step > first) {
+                    history.push(position.step, phase.name, "", DATA_WAIT_SHARE, share);
+                }
                 progress.step(position.step, &format!("loss {loss:.3}"));
             }
             if save || last {
@@ -198,6 +210,21 @@ impl Trainer<'_> {
             Task::Classification => self.data.classification.train.sample_name(index),
             Task::Detection => self.data.detection.train.sample_name(index),
         }
+    }
+}
+
+/// Measures [`DATA_WAIT_SHARE`].
+#[derive(Default)]
+struct WaitShare {
+    last: Option<(Instant, Duration)>,
+}
+
+impl WaitShare {
+    /// The share since the call before, none for the first; `waited` is the loaders' total.
+    fn take(&mut self, waited: Duration) -> Option<f64> {
+        let now = Instant::now();
+        let (then, before) = self.last.replace((now, waited))?;
+        Some((waited - before).as_secs_f64() / (now - then).as_secs_f64().max(f64::MIN_POSITIVE))
     }
 }
 
