@@ -1,6 +1,7 @@
-//! Classification samples: inception crop and flip for training, centre crop for evaluation.
+//! Classification samples: inception crop, flip and RandAugment for training, centre crop for evaluation.
 
-use super::pixels::{crop, resize_box, write_normalised};
+use super::pixels::{crop, mirror, resize_box, write_normalised};
+use super::randaugment;
 use crate::config::ClassificationOptions;
 use crate::image::Image;
 use crate::order::Pick;
@@ -24,12 +25,20 @@ pub struct Rectangle {
     pub height: u32,
 }
 
-/// Writes the training sample of a pick to `canvas` `[3, side, side]`.
+/// Writes the training sample of a pick to `canvas` `[3, side, side]`: crop, resize, flip, RandAugment, normalise, in
+/// torchvision's order.
 pub fn train(image: &Image, options: &ClassificationOptions, seed: u64, pick: Pick, side: usize, canvas: &mut [f32]) {
     let mut rng = Rng::new(seed, Stream::Augment, pick.epoch, pick.index as u64);
     let area = random_crop(&mut rng, image.width, image.height, options);
-    let mirrored = options.flip && rng.coin();
-    let resized = crop_and_resize(image, area, side as u32);
+    let mut mirrored = options.flip && rng.coin();
+    let mut resized = crop_and_resize(image, area, side as u32);
+    // Last to draw, so that crop and flip are the same with it and without.
+    if let Some(options) = options.randaugment {
+        if std::mem::take(&mut mirrored) {
+            mirror(&mut resized);
+        }
+        randaugment::apply(&mut rng, options, &mut resized);
+    }
     write_normalised(&resized, mirrored, options.mean, options.std, side, canvas);
 }
 

@@ -3,6 +3,8 @@
 mod decoding;
 mod detection;
 mod loading;
+mod mixing;
+mod randaugment;
 mod readers;
 mod real_data;
 mod scenes;
