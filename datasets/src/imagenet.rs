@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::augment::classification as augment;
+use crate::augment::mix;
 use crate::batch::ClassificationBatch;
 use crate::config::{ClassificationOptions, OnBadSample};
 use crate::error::{Error, Finding, stop_at_fatal};
@@ -150,6 +151,7 @@ impl ClassificationDataset {
             images: vec![0.0; samples * self.sample_len()],
             labels: Vec::with_capacity(samples),
             indices: Vec::with_capacity(samples),
+            lambda: 1.0,
             image_size: self.image_size,
         }
     }
@@ -178,6 +180,7 @@ impl BatchSource for ClassificationDataset {
             batch.labels.push(self.samples[index].label as i64);
             batch.indices.push(index);
         }
+        mix::apply(&mut batch, &self.options, seed, picks);
         Ok(batch)
     }
 

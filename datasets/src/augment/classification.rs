@@ -1,6 +1,7 @@
-//! Classification samples: inception crop and flip for training, centre crop for evaluation.
+//! Classification samples: inception crop, flip and RandAugment for training, centre crop for evaluation.
 
-use super::pixels::{resize, resize_box, write_normalised};
+use super::pixels::{mirror, resize, resize_box, write_normalised};
+use super::randaugment;
 use crate::config::ClassificationOptions;
 use crate::error::Error;
 use crate::image::{Encoded, Image, Rectangle};
@@ -12,8 +13,8 @@ const CENTRE_SHARE: f64 = 0.875;
 /// Tries before the crop falls back to the centre, as in torchvision.
 const TRIES: usize = 10;
 
-/// Writes the training sample of a pick to `canvas` `[3, side, side]`. Only the crop is decoded, so no pixel outside it
-/// bleeds in.
+/// Writes the training sample of a pick to `canvas` `[3, side, side]`: crop, resize, flip, RandAugment, normalise, in
+/// torchvision's order. Only the crop is decoded, so no pixel outside it bleeds in.
 ///
 /// # Errors
 /// When the crop cannot be decoded.
@@ -27,8 +28,15 @@ pub fn train(
 ) -> Result<(), Error> {
     let mut rng = Rng::new(seed, Stream::Augment, pick.epoch, pick.index as u64);
     let area = random_crop(&mut rng, image.width(), image.height(), options);
-    let mirrored = options.flip && rng.coin();
-    let resized = resize(&image.decode_part(area)?, side as u32, side as u32);
+    let mut mirrored = options.flip && rng.coin();
+    let mut resized = resize(&image.decode_part(area)?, side as u32, side as u32);
+    // Last to draw, so that crop and flip are the same with it and without.
+    if let Some(options) = options.randaugment {
+        if std::mem::take(&mut mirrored) {
+            mirror(&mut resized);
+        }
+        randaugment::apply(&mut rng, options, &mut resized);
+    }
     write_normalised(&resized, mirrored, options.mean, options.std, side, canvas);
     Ok(())
 }

@@ -16,6 +16,18 @@ pub fn resize(image: &Image, width: u32, height: u32) -> Image {
     resize_box(image, [0.0, 0.0, f64::from(image.width), f64::from(image.height)], width, height)
 }
 
+/// Exchanges left and right.
+pub fn mirror(image: &mut Image) {
+    let row = 3 * image.width as usize;
+    for row in image.rgb.chunks_exact_mut(row.max(1)) {
+        // Backwards byte by byte, then each pixel's bytes put in order again.
+        row.reverse();
+        for pixel in row.chunks_exact_mut(3) {
+            pixel.swap(0, 2);
+        }
+    }
+}
+
 /// A rectangle of an image (`left top width height` in source pixels, fractions allowed) resized to `width` x `height`,
 /// bilinear with antialiasing: Pillow's `resize(..., BILINEAR, box)`. The rectangle is clipped to the image.
 pub fn resize_box(image: &Image, rectangle: [f64; 4], width: u32, height: u32) -> Image {

@@ -4,6 +4,8 @@ mod decoding;
 mod detection;
 mod jpeg_parts;
 mod loading;
+mod mixing;
+mod randaugment;
 mod readers;
 mod real_data;
 mod scenes;

@@ -148,7 +148,8 @@ impl Trainer<'_> {
                 let batch = next(loader)?;
                 let (images, labels) = batch::classification(&batch, self.device)?;
                 let logits = self.autocast(|| self.system.classify(&images, Mode::Train).0)?;
-                let loss = cross_entropy(&logits, &labels, self.config.training.label_smoothing);
+                let smoothing = self.config.training.label_smoothing;
+                let loss = cross_entropy(&logits, &labels, batch.lambda, smoothing);
                 let task = Task::Classification;
                 Ok((vec![(Some(task), "cross_entropy".into(), loss)], task, batch.indices))
             }
@@ -235,11 +236,17 @@ fn next<B: Send + 'static>(loader: &mut Loader<B>) -> Result<B, EngineError> {
     }
 }
 
-/// Cross-entropy `[B,C]` x `[B]` -> scalar, as log-softmax and gather, which is deterministic everywhere. `smoothing` of the
-/// weight is spread over all classes.
-fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Tensor {
+/// Cross-entropy `[B,C]` x `[B]` -> scalar, as log-softmax and gather, which is deterministic everywhere. `lambda` is
+/// the weight of a sample's own label; the rest goes to the label of its partner in a mixed batch, sample B - 1 - i.
+/// `smoothing` of the weight is spread over all classes.
+fn cross_entropy(logits: &Tensor, labels: &Tensor, lambda: f32, smoothing: f64) -> Tensor {
     let log = logits.log_softmax(-1, Kind::Float);
-    let hit = log.gather(1, &labels.unsqueeze(1), false).mean(Kind::Float);
+    let hit_of = |labels: &Tensor| log.gather(1, &labels.unsqueeze(1), false).mean(Kind::Float);
+    let mut hit = hit_of(labels);
+    if lambda != 1.0 {
+        let lambda = f64::from(lambda);
+        hit = hit * lambda + hit_of(&labels.flip([0])) * (1.0 - lambda);
+    }
     let spread = log.mean(Kind::Float);
     -(hit * (1.0 - smoothing) + spread * smoothing)
 }
@@ -256,4 +263,21 @@ fn resume_history(path: &Path, position: &Position) -> Result<History, EngineErr
     }
     history.rows.truncate(position.history_rows);
     Ok(history)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mixed_batch_weighs_both_labels() {
+        let logits = Tensor::from_slice(&[1.0f32, 2.0, 0.5, -1.0, 0.0, 3.0, 0.2, 0.1, 0.0]).view([3, 3]);
+        let (own, partner) = (Tensor::from_slice(&[0i64, 2, 1]), Tensor::from_slice(&[1i64, 2, 0]));
+        for smoothing in [0.0, 0.1] {
+            let loss = |labels: &Tensor, lambda| cross_entropy(&logits, labels, lambda, smoothing).double_value(&[]);
+            let want = 0.25 * loss(&own, 1.0) + 0.75 * loss(&partner, 1.0);
+            assert!((loss(&own, 0.25) - want).abs() < 1e-6);
+            assert!((loss(&own, 0.25) - loss(&own, 1.0)).abs() > 0.1);
+        }
+    }
 }
