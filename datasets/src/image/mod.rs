@@ -8,6 +8,7 @@ mod png;
 
 use std::path::Path;
 
+pub(crate) use self::png::write_grey_png;
 pub use self::png::write_png;
 use crate::error::Error;
 

@@ -2,6 +2,7 @@
 
 mod decoding;
 mod detection;
+mod garments;
 mod loading;
 mod readers;
 mod real_data;
