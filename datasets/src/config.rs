@@ -1,5 +1,6 @@
 //! What a user may say about data, with every default. Reads no files.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -52,19 +53,24 @@ impl Default for DataConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScenesConfig {
-    /// Training images for each task; a quarter as many are made for validation.
+    /// Training images for each task; a quarter as many are made for validation. With Fashion-MNIST it counts the
+    /// scenes for detection; classification has the original images.
     pub images: usize,
-    /// Side of the square images in pixels.
+    /// Side of the square images in pixels; Fashion-MNIST's original images keep their 28.
     pub size: u32,
     /// Everything drawn is a function of it.
     pub seed: u64,
     /// What is drawn.
     pub sprites: Sprites,
+    /// Folder with the four files of Fashion-MNIST, for sprites of it; the Debian package's when absent. Only what the
+    /// files hold matters to the data set, not where they lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fashion_mnist: Option<PathBuf>,
 }
 
 impl Default for ScenesConfig {
     fn default() -> Self {
-        ScenesConfig { images: 2000, size: 64, seed: 0, sprites: Sprites::Shapes }
+        ScenesConfig { images: 2000, size: 64, seed: 0, sprites: Sprites::Shapes, fashion_mnist: None }
     }
 }
 
@@ -74,6 +80,17 @@ impl Default for ScenesConfig {
 pub enum Sprites {
     /// Six drawn shapes: circle, cross, ring, square, star, triangle.
     Shapes,
+    /// The ten kinds of garment of Fashion-MNIST.
+    FashionMnist,
+}
+
+impl fmt::Display for Sprites {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Sprites::Shapes => "shapes",
+            Sprites::FashionMnist => "fashion-mnist",
+        })
+    }
 }
 
 /// Folders in ImageNet's layout.
@@ -262,9 +279,17 @@ impl ScenesConfig {
     /// # Errors
     /// [`Error::Config`] with the key, its value and the range.
     pub fn validate(&self) -> Result<(), Error> {
-        // A quarter of the images is for validation, where each of the six classes must occur.
+        // A quarter of the images is for validation, where each of the six shapes must occur.
         whole("data.scenes.images", self.images, 24, 1_000_000)?;
-        whole("data.scenes.size", self.size as usize, 32, 1024)
+        whole("data.scenes.size", self.size as usize, 32, 1024)?;
+        if let (Some(folder), Sprites::Shapes) = (&self.fashion_mnist, self.sprites) {
+            return Err(Error::config(
+                "data.scenes.fashion_mnist",
+                folder,
+                "shapes need no files; set data.scenes.sprites to fashion-mnist, or leave the folder out",
+            ));
+        }
+        Ok(())
     }
 }
 

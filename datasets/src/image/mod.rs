@@ -9,6 +9,7 @@ mod png;
 use std::path::Path;
 
 use self::jpeg::Jpeg;
+pub(crate) use self::png::write_grey_png;
 pub use self::png::write_png;
 use crate::error::Error;
 

@@ -2,6 +2,7 @@
 
 mod decoding;
 mod detection;
+mod garments;
 mod jpeg_parts;
 mod loading;
 mod mixing;
