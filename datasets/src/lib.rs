@@ -15,6 +15,7 @@ pub mod error;
 mod fingerprint;
 pub mod image;
 pub mod imagenet;
+mod layout;
 pub mod loader;
 pub mod mask;
 pub mod order;
