@@ -3,6 +3,7 @@
 mod decoding;
 mod detection;
 mod loading;
+mod placements;
 mod readers;
 mod real_data;
 mod scenes;
