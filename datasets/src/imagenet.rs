@@ -141,7 +141,8 @@ impl ClassificationDataset {
         digest.finish()
     }
 
-    fn decode(&self, index: usize) -> Result<image::Image, Error> {
+    /// Reads an image.
+    pub(crate) fn decode(&self, index: usize) -> Result<image::Image, Error> {
         image::decode(&self.root.join(&self.samples[index].name))
     }
 

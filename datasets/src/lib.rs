@@ -22,6 +22,8 @@ pub mod order;
 pub mod rng;
 mod samples;
 pub mod scenes;
+pub mod sheet;
+pub mod stats;
 pub mod task;
 
 pub use batch::{ClassificationBatch, DetectionBatch};
@@ -37,4 +39,6 @@ pub use loader::{BatchSource, Loader};
 pub use mask::{MaskError, Rle};
 pub use order::Pick;
 pub use scenes::ScenesPaths;
+pub use sheet::{ShowOptions, show};
+pub use stats::{Stats, stats};
 pub use task::{Split, Task};

@@ -5,10 +5,12 @@
 mod jpeg;
 mod orientation;
 mod png;
+mod size;
 
 use std::path::Path;
 
 pub use self::png::write_png;
+pub(crate) use self::size::size;
 use crate::error::Error;
 
 /// Most pixels an image may have: Pillow's own limit against decompression bombs.

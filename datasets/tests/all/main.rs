@@ -7,5 +7,7 @@ mod placements;
 mod readers;
 mod real_data;
 mod scenes;
+mod sheet;
+mod stats;
 mod support;
 mod transforms;
