@@ -27,7 +27,7 @@ setup:
 	@ci/setup.sh
 
 build: setup
-	cargo build --release --package adamv-bench
+	cargo build --release --workspace
 
 demo: build
 	$(BENCH) run suite/suites/smoke.yaml --out $(SMOKE)

@@ -17,7 +17,7 @@ export OMP_NUM_THREADS="$threads" MKL_NUM_THREADS="$threads" RAYON_NUM_THREADS="
 
 python=$("$here/setup.sh")
 echo "building our side" >&2
-cargo bench --quiet -p adamv-engine --bench detection_step --no-run >&2 || exit 5
+cargo bench --quiet --workspace --bench detection_step --no-run >&2 || exit 5
 "$here/take_turns.sh" "${ADAMV_BENCH_ROUNDS:-3}" torchvision "detection training step, median seconds a step of each round" \
     seconds_per_step.median "'$python' '$here/detection.py' --threads $threads" \
-    "cargo bench --quiet -p adamv-engine --bench detection_step"
+    "cargo bench --quiet --workspace --bench detection_step"

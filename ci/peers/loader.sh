@@ -22,6 +22,6 @@ fi
 
 python=$("$here/setup.sh")
 echo "building our side" >&2
-cargo bench --quiet -p adamv-engine --bench loader --no-run >&2 || exit 5
+cargo bench --quiet --workspace --bench loader --no-run >&2 || exit 5
 "$here/take_turns.sh" "${ADAMV_BENCH_ROUNDS:-5}" torchvision "loader, images a second of each round" images_per_second \
-    "'$python' '$here/loader.py' --workers $threads" "cargo bench --quiet -p adamv-engine --bench loader"
+    "'$python' '$here/loader.py' --workers $threads" "cargo bench --quiet --workspace --bench loader"

@@ -12,7 +12,7 @@ use crate::error::{Error, Finding, Problem, problem};
 use crate::fingerprint::Fingerprint;
 use crate::image;
 use crate::imagenet;
-use crate::scenes;
+use crate::layout::{self, Part};
 use crate::task::Split;
 
 /// What a folder holds and what is wrong with it.
@@ -30,14 +30,6 @@ pub struct CheckReport {
     pub fingerprint: String,
 }
 
-/// A data set within a folder.
-enum Part {
-    /// A folder with `train/<class>/` and `val/<class>/`.
-    Imagenet(PathBuf),
-    /// An instances file and its folder of images.
-    Coco { json: PathBuf, images: PathBuf },
-}
-
 /// What has been found so far.
 struct Survey {
     root: PathBuf,
@@ -53,22 +45,7 @@ struct Survey {
 /// # Errors
 /// When the folder is missing or nothing in it is recognised. Broken files are problems of the report, not errors.
 pub fn check(dir: &Path) -> Result<CheckReport, Error> {
-    if !dir.is_dir() {
-        return Err(Error::missing(dir, "Give a folder that holds data"));
-    }
-    let mut parts = recognise(dir)?;
-    if parts.is_empty() {
-        for folder in folders(dir)? {
-            parts.extend(recognise(&folder)?);
-        }
-    }
-    if parts.is_empty() {
-        return Err(Error::data(
-            dir,
-            "nothing in this folder is recognised as data",
-            "Give a folder with train/<class>/ and val/<class>/, or with annotations/instances_NAME.json and a folder NAME of images",
-        ));
-    }
+    let parts = layout::parts(dir)?;
     let mut survey = Survey {
         root: dir.to_path_buf(),
         report: CheckReport {
@@ -87,53 +64,6 @@ pub fn check(dir: &Path) -> Result<CheckReport, Error> {
         }
     }
     Ok(survey.finish())
-}
-
-/// The data sets that lie directly in a folder.
-fn recognise(dir: &Path) -> Result<Vec<Part>, Error> {
-    if dir.join(scenes::SETTINGS).is_file() {
-        let mut parts = vec![Part::Imagenet(dir.join("classification"))];
-        parts.extend(recognise(&dir.join("detection"))?);
-        return Ok(parts);
-    }
-    let annotations = dir.join("annotations");
-    if annotations.is_dir() {
-        return coco_parts(dir, &annotations);
-    }
-    let mut holds_classes = false;
-    for split in Split::ALL {
-        let folder = dir.join(split.as_str());
-        holds_classes |= folder.is_dir() && !folders(&folder)?.is_empty();
-    }
-    Ok(if holds_classes { vec![Part::Imagenet(dir.to_path_buf())] } else { Vec::new() })
-}
-
-fn coco_parts(dir: &Path, annotations: &Path) -> Result<Vec<Part>, Error> {
-    let mut parts = Vec::new();
-    for json in entries(annotations)? {
-        let stem = json.file_stem().and_then(|s| s.to_str()).unwrap_or("");
-        let is_json = json.extension().is_some_and(|e| e == "json");
-        if let (true, Some(name)) = (is_json, stem.strip_prefix("instances_")) {
-            let nested = dir.join("images").join(name);
-            let images = if nested.is_dir() { nested } else { dir.join(name) };
-            parts.push(Part::Coco { json, images });
-        }
-    }
-    Ok(parts)
-}
-
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let wrap = |e| Error::io(dir, "list the folder", e);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(wrap)? {
-        found.push(entry.map_err(wrap)?.path());
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn folders(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    Ok(entries(dir)?.into_iter().filter(|p| p.is_dir()).collect())
 }
 
 impl Survey {

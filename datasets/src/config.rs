@@ -293,7 +293,7 @@ impl ScenesConfig {
     }
 }
 
-fn whole(key: &str, value: usize, from: usize, to: usize) -> Result<(), Error> {
+pub(crate) fn whole(key: &str, value: usize, from: usize, to: usize) -> Result<(), Error> {
     if (from..=to).contains(&value) {
         return Ok(());
     }

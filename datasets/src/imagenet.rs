@@ -146,6 +146,11 @@ impl ClassificationDataset {
         self.root.join(&self.samples[index].name)
     }
 
+    /// Reads an image.
+    pub(crate) fn decode(&self, index: usize) -> Result<image::Image, Error> {
+        image::decode(&self.path(index))
+    }
+
     fn empty_batch(&self, samples: usize) -> ClassificationBatch {
         ClassificationBatch {
             images: vec![0.0; samples * self.sample_len()],
@@ -188,7 +193,7 @@ impl BatchSource for ClassificationDataset {
         let mut batch = self.empty_batch(indices.len());
         let slots = batch.images.chunks_mut(self.sample_len()).collect();
         let kept = samples::fill_eval(indices, self.on_bad_sample, &self.skipped, slots, |index, canvas| {
-            let image = image::decode(&self.path(index))?;
+            let image = self.decode(index)?;
             augment::eval(&image, &self.options, self.image_size, canvas);
             Ok(())
         })?;

@@ -45,9 +45,12 @@ impl Region {
         self.pixels[(x * h + y) as usize]
     }
 
-    /// Whether any pixel is set.
-    pub fn any(&self) -> bool {
-        self.pixels.iter().any(|&p| p != 0)
+    /// Whether any pixel of columns `x0..x1` and rows `y0..y1` of the whole mask is set.
+    pub fn any_in(&self, x0: u32, y0: u32, x1: u32, y1: u32) -> bool {
+        let clip = |v: u32, axis: usize| v.saturating_sub(self.origin[axis]).min(self.extent[axis]) as usize;
+        let h = self.extent[1] as usize;
+        let (top, bottom) = (clip(y0, 1), clip(y1.max(y0), 1));
+        (clip(x0, 0)..clip(x1, 0)).any(|x| self.pixels[x * h + top..x * h + bottom].iter().any(|&p| p != 0))
     }
 }
 
@@ -213,6 +216,8 @@ mod tests {
                 prop_assert_eq!(region.at(i64::from(x), i64::from(y)), want);
             }}
             prop_assert_eq!(region.at(-1, 0), 0);
+            let inner = (x0..x0 + dx).flat_map(|x| (y0 + 1..y0 + dy).map(move |y| (i64::from(x), i64::from(y))));
+            prop_assert_eq!(region.any_in(x0, y0 + 1, 30, 30), inner.into_iter().any(|(x, y)| region.at(x, y) == 1));
         }
     }
 

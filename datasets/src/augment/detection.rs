@@ -83,8 +83,8 @@ impl Placement {
     }
 
     /// The mask cropped to a canvas box and resampled to `cells` x `cells`: bilinear at the cells' centres, set from
-    /// one half up, as TensorFlow's `crop_mask_in_target_box` does. False, with `out` untouched, when nothing of the
-    /// mask lies in the box.
+    /// one half up, as TensorFlow's `crop_mask_in_target_box` does. False, with `out` untouched, when no pixel of the
+    /// mask reaches into the box.
     pub fn crop_mask(&self, mask: &Rle, canvas_box: [f64; 4], cells: usize, out: &mut [u8]) -> bool {
         let [x1, y1, x2, y2] = canvas_box;
         let (a, b) = (self.point_to_image(x1, y1), self.point_to_image(x2, y2));
@@ -93,7 +93,10 @@ impl Placement {
         let (left, right) = (a[0].min(b[0]), a[0].max(b[0]));
         // A margin of one pixel for the bilinear weights.
         let region = mask.region(low(left), low(a[1]), high(right), high(b[1]));
-        if !region.any() {
+        // What lies in the margin alone is out of sight.
+        let first = |v: f64| (v + SLACK).floor().max(0.0) as u32;
+        let end = |v: f64| (v - SLACK).ceil().max(0.0) as u32;
+        if !region.any_in(first(left), first(a[1]), end(right), end(b[1])) {
             return false;
         }
         let step = [(x2 - x1) / cells as f64, (y2 - y1) / cells as f64];

@@ -6,8 +6,8 @@ mod validate;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::parse::{Image as ImageRecord, read};
-pub(crate) use self::validate::findings;
+pub(crate) use self::parse::{Annotation, Category, Image as ImageRecord, read};
+pub(crate) use self::validate::{find_image, findings};
 use crate::augment::detection::Placement;
 use crate::batch::DetectionBatch;
 use crate::config::{DetectionOptions, OnBadSample};
@@ -62,7 +62,7 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    fn to_rle(&self, height: u32, width: u32) -> Result<std::borrow::Cow<'_, Rle>, MaskError> {
+    pub fn to_rle(&self, height: u32, width: u32) -> Result<std::borrow::Cow<'_, Rle>, MaskError> {
         match self {
             Shape::Rle(rle) => Ok(std::borrow::Cow::Borrowed(rle)),
             Shape::Polygons(polygons) => Rle::from_polygons(polygons, height, width).map(std::borrow::Cow::Owned),
@@ -230,7 +230,7 @@ impl DetectionDataset {
     }
 
     /// Reads an image and checks it against the size that the file states.
-    fn decode(&self, index: usize) -> Result<image::Image, Error> {
+    pub(crate) fn decode(&self, index: usize) -> Result<image::Image, Error> {
         let record = &self.entries[index].record;
         let path = self.images_folder.join(&record.file_name);
         let image = image::decode(&path)?;

@@ -86,7 +86,7 @@ pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<F
 }
 
 /// Whether an image file is there, inside its folder.
-fn find_image(id: u64, name: &str, path: &Path, images: &Path, inside: &Path) -> (Option<Finding>, u64) {
+pub(crate) fn find_image(id: u64, name: &str, path: &Path, images: &Path, inside: &Path) -> (Option<Finding>, u64) {
     let normal = |c: Component| matches!(c, Component::Normal(_) | Component::CurDir);
     if name.is_empty() || !Path::new(name).components().all(normal) {
         let what = format!("image {id}: file_name `{name}` leads out of the folder of images");

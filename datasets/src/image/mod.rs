@@ -5,12 +5,14 @@
 mod jpeg;
 mod orientation;
 mod png;
+mod size;
 
 use std::path::Path;
 
 use self::jpeg::Jpeg;
 pub(crate) use self::png::write_grey_png;
 pub use self::png::write_png;
+pub(crate) use self::size::size;
 use crate::error::Error;
 
 /// How to mend a file that is there and isn't whole.

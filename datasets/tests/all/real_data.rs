@@ -9,7 +9,7 @@ use adamv_datasets::{
     check,
 };
 
-fn real(name: &str) -> Option<PathBuf> {
+pub fn real(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ADAMV_REAL_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/real"), PathBuf::from);
     let folder = root.join(name);

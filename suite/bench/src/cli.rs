@@ -73,6 +73,10 @@ pub enum DataCommand {
     Make(MakeCommand),
     /// Read every file of a data set and print what is broken; exit 1 if anything is
     Check(CheckArgs),
+    /// Draw a contact sheet: samples with boxes, masks and class names
+    Show(ShowArgs),
+    /// Count images and instances of each class, and sizes
+    Stats(StatsArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,6 +124,43 @@ pub enum SpritesArg {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// A folder in ImageNet's layout (train/<class>/), in COCO's (images and instances JSON), or made by `data make`
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  adamv-bench data show coco --out sheet.png
+  adamv-bench data show coco --out seen.png --augmented --suite suite/suites/real.yaml
+
+Open the picture to see whether images are upright, boxes tight and masks on their objects.")]
+pub struct ShowArgs {
+    /// A folder that `data check` reads
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Picture to write
+    #[arg(long, value_name = "FILE.png")]
+    pub out: PathBuf,
+    /// Show what a model receives: training samples augmented, validation samples as evaluated
+    #[arg(long)]
+    pub augmented: bool,
+    /// Suite whose sizes and augmentation are used; without it the defaults of a suite
+    #[arg(long, value_name = "SUITE", requires = "augmented")]
+    pub suite: Option<PathBuf>,
+    /// Samples of each split
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub count: usize,
+    /// Choose samples at random by this seed, which augmentation uses too [default: evenly spread ones, seed 0]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// A folder that `data check` reads
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
     /// Print one JSON document

@@ -1,10 +1,16 @@
-//! `data make` and `data check`: arguments to the data crate and back.
+//! The commands below `data`: arguments to the data crate and back.
 
-use adamv_datasets::{CheckReport, ScenesConfig, Sprites, scenes};
+use std::path::Path;
 
-use crate::cli::{CheckArgs, ScenesArgs, SpritesArg};
+use adamv_datasets::image::write_png;
+use adamv_datasets::stats::{PartStats, Spread};
+use adamv_datasets::{CheckReport, ScenesConfig, ShowOptions, Sprites, scenes};
+
+use crate::cli::{CheckArgs, ScenesArgs, ShowArgs, SpritesArg, StatsArgs};
 use crate::exit::{Failure, OTHER};
-use crate::json;
+use crate::suite_file::Suite;
+use crate::text_table::{TextTable, grouped};
+use crate::{json, matrix};
 
 /// Makes scenes, or finds the same ones there already.
 pub fn make_scenes(args: &ScenesArgs) -> Result<(), Failure> {
@@ -66,4 +72,81 @@ fn print(report: &CheckReport) -> Result<(), Failure> {
         report.problems.len(),
         report.fingerprint
     ))
+}
+
+/// Draws a contact sheet.
+pub fn show(args: &ShowArgs) -> Result<(), Failure> {
+    let mut options =
+        ShowOptions { count: args.count, seed: args.seed, augmented: args.augmented, ..ShowOptions::default() };
+    if let Some(suite) = &args.suite {
+        prepare_as(suite, &mut options)?;
+    }
+    let sheet = adamv_datasets::show(&args.dir, &options)?;
+    write_png(&args.out, &sheet)?;
+    json::line(&format!("{}: {} x {} pixels", args.out.display(), sheet.width, sheet.height))
+}
+
+/// Sizes and augmentation of a suite's first cell.
+fn prepare_as(suite: &Path, options: &mut ShowOptions) -> Result<(), Failure> {
+    let suite = Suite::read(suite)?;
+    let cells = matrix::cells(&suite, &[])?;
+    let Some(cell) = cells.first() else {
+        return Err(Failure::usage(format!("the suite {} has no cells", suite.file.name)));
+    };
+    let inputs = &cell.model.inputs;
+    options.classification_size = inputs.classification.image_size as u32;
+    options.detection_size = inputs.detection.image_size as u32;
+    options.classification = cell.data.classification.clone();
+    options.detection = cell.data.detection.clone();
+    Ok(())
+}
+
+/// Counts a data set.
+pub fn stats(args: &StatsArgs) -> Result<(), Failure> {
+    let stats = adamv_datasets::stats(&args.dir)?;
+    if args.json {
+        return json::print(&stats);
+    }
+    for part in &stats.parts {
+        json::line(&counted(part))?;
+    }
+    Ok(())
+}
+
+fn counted(part: &PartStats) -> String {
+    let spread = |name: &str, spread: &Option<Spread>| {
+        let spread = spread.map(|s| format!("{} to {}, median {}, mean {:.1}", s.min, s.max, s.median, s.mean));
+        format!("  {name:<12}{}", spread.unwrap_or_else(|| "none".to_string()))
+    };
+    let mut lines = vec![
+        format!("{}, {}: {} images", part.task, part.source, grouped(part.images as u64)),
+        spread("width", &part.width),
+        spread("height", &part.height),
+    ];
+    if part.unreadable > 0 {
+        lines.push(format!("  {} cannot be read; `data check` says why", part.unreadable));
+    }
+    let mut table = TextTable::new(&["  class", "images", "instances", "crowds"], 1);
+    if let Some(instances) = &part.instances {
+        lines.push(spread("an image", &instances.per_image));
+        lines.push(format!(
+            "  instances   {} ({} small, {} medium, {} large boxes), {} crowds; {} images without any",
+            instances.total,
+            instances.small,
+            instances.medium,
+            instances.large,
+            instances.crowds,
+            instances.images_without
+        ));
+    } else {
+        table = TextTable::new(&["  class", "images"], 1);
+    }
+    for class in &part.classes {
+        let name = format!("  {}", class.name);
+        let counts = [class.images, class.instances, class.crowds].map(|n| grouped(n as u64));
+        let shown = if part.instances.is_some() { 3 } else { 1 };
+        table.row(std::iter::once(name).chain(counts.into_iter().take(shown)));
+    }
+    lines.push(table.to_string());
+    lines.join("\n")
 }

@@ -54,6 +54,8 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::doctor(args),
         Command::Data(DataCommand::Make(MakeCommand::Scenes(args))) => data::make_scenes(args),
         Command::Data(DataCommand::Check(args)) => data::check(args),
+        Command::Data(DataCommand::Show(args)) => data::show(args),
+        Command::Data(DataCommand::Stats(args)) => data::stats(args),
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::status(args),
         Command::Eval(EvalCommand::Coco(args)) => eval::coco(args),
