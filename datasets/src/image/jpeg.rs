@@ -10,6 +10,9 @@ use super::{Image, orientation, refuse_huge};
 /// Largest side that the format can express.
 const MAX_SIDE: usize = 65_535;
 
+/// Most pixels that a byte can hold: a block of 8 x 8 costs one bit at the least, its DC code, in every mode.
+const DENSEST: u64 = 8 * 64;
+
 /// The image as stored, and its EXIF orientation.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), String> {
     if !reaches_end(bytes) {
@@ -33,7 +36,7 @@ fn decode_with(bytes: &[u8], strict: bool) -> Result<(Image, u8), String> {
     decoder.decode_headers().map_err(broken)?;
     let info = decoder.info().ok_or("broken JPEG: no header")?;
     let (width, height) = (u32::from(info.width), u32::from(info.height));
-    refuse_huge(u64::from(width), u64::from(height))?;
+    refuse_huge(u64::from(width), u64::from(height), bytes.len(), DENSEST)?;
     let rgb = decoder.decode().map_err(broken)?;
     if rgb.len() as u64 != u64::from(width) * u64::from(height) * 3 {
         return Err("broken JPEG: an unusual number of channels".to_string());

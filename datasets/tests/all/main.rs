@@ -8,3 +8,4 @@ mod real_data;
 mod scenes;
 mod support;
 mod transforms;
+mod traps;

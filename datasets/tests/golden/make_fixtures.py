@@ -6,6 +6,7 @@ Run: python make_fixtures.py, with pillow 13.0.0 and numpy. The outputs are kept
 import io
 import json
 import pathlib
+import zlib
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -43,6 +44,13 @@ whole = (OUT / "rgb.jpg").read_bytes()
 (OUT / "empty.jpg").write_bytes(b"")
 (OUT / "text.jpg").write_bytes(b"not an image\n")
 
+# Decompression bombs: whole files but for the size that their headers claim, the largest that JPEG can express.
+frame = whole.index(b"\xff\xc0")
+(OUT / "bomb.jpg").write_bytes(whole[: frame + 5] + b"\xff\xff\xff\xff" + whole[frame + 9 :])
+png = (OUT / "rgb.png").read_bytes()
+header = b"IHDR" + (100_000).to_bytes(4, "big") * 2 + png[24:29]
+(OUT / "bomb.png").write_bytes(png[:12] + header + zlib.crc32(header).to_bytes(4, "big") + png[33:])
+
 # What Pillow reads: size, and the RGB of 5 x 4 pixels.
 expected = {}
 for path in sorted(OUT.iterdir()):
@@ -50,7 +58,7 @@ for path in sorted(OUT.iterdir()):
         continue
     try:
         image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    except OSError:
+    except (OSError, Image.DecompressionBombError):
         continue
     pixels = np.asarray(image)
     ys = [int(v) for v in np.linspace(0, image.height - 1, 4)]
