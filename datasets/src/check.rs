@@ -9,7 +9,8 @@
 //! | CMYK JPEG, greyscale, palette, alpha | converted to RGB, as Pillow does | nothing |
 //! | PNG named `.JPEG` | the first bytes decide the format | nothing |
 //! | EXIF orientation | turned upright before anything else; COCO's width and height mean the upright image | nothing |
-//! | truncated or damaged file, zero bytes, another format | refused; nothing is filled with grey | problem of the file |
+//! | file cut off anywhere, zero bytes, another format | refused, never filled up with grey | problem of the file |
+//! | whole JPEG whose header claims somewhat more rows than it holds | read, the rest filled up, as libjpeg does | nothing |
 //! | decompression bomb | refused from the header, over [`image::MAX_PIXELS`] or more than its bytes can hold | problem of the file, or of the COCO record that admits the size |
 //! | file without an image's extension in a class folder | not read | remark |
 //! | class folder without images, class of `val/` unknown to `train/` | refused | problem of the folder |

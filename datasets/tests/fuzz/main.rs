@@ -4,8 +4,8 @@
 //!
 //!     ADAMV_FUZZ_CASES=100000 cargo test --release -p adamv-datasets --test fuzz -- --show-output
 //!
-//! Cases are a function of their number, so a case that fails fails again. What failed is kept in `tests/fuzz_corpus/` and
-//! runs first. A kind of input is a `harness::Kind`: seeds, a reader, and how to mend checksums. Knows the crate by its
+//! Cases are a function of their number, so a case that fails fails again. What failed, and what the readers are known
+//! to guard against, is kept in `tests/fuzz_corpus/` and runs first. A kind of input is a `harness::Kind`: seeds, a reader, and how to mend checksums. Knows the crate by its
 //! public functions only.
 
 mod harness;
@@ -88,7 +88,7 @@ fn coco_files() {
             }
         }
         // Slower, and mostly the same code.
-        if bytes.len() % 4 == 0 {
+        if bytes.len().is_multiple_of(4) {
             let report = check(dir.path()).unwrap();
             assert!(data.is_ok() || !report.problems.is_empty());
         }
