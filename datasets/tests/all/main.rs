@@ -8,4 +8,5 @@ mod real_data;
 mod scenes;
 mod support;
 mod transforms;
+#[cfg(unix)]
 mod traps;

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use adamv_datasets::image::write_png;
-use adamv_datasets::{Problem, check};
+use adamv_datasets::{BatchSource, DetectionDataset, DetectionOptions, Problem, Split, check};
 use serde_json::{Value, json};
 
-use crate::support::{fixtures, on_threads, picture};
+use crate::support::{fixtures, on_threads, picture, write_annotations};
 
 /// End of a file's path and a part of what must be said of it.
 type Found = (&'static str, &'static str);
@@ -200,6 +200,41 @@ fn each_trap_is_found_once_in_one_pass() {
     let report = check(dir.path()).unwrap();
     each_once(&report.problems, &BROKEN);
     each_once(&report.remarks, &REMARKED);
+}
+
+#[test]
+fn what_only_looks_odd_is_read_rightly() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&["exif6.jpg", "cmyk.jpg", "rgb.png"], &dir.path().join("train"));
+    fs::create_dir(dir.path().join("annotations")).unwrap();
+    let image =
+        |id: u64, name: &str, width: u64| json!({"id": id, "file_name": name, "width": width, "height": 64 - width});
+    let instance = |id: u64, image: u64, bbox: [f64; 4], mask: Value| json!({"id": id, "image_id": image, "category_id": 90, "bbox": bbox, "segmentation": mask});
+    let runs = |counts: Value| json!({"size": [24, 40], "counts": counts});
+    let path = write_annotations(
+        dir.path(),
+        &json!({
+            "categories": [{"id": 90, "name": "toothbrush"}, {"id": 4, "name": "cat"}],
+            // Turned upright, the first is 24 wide.
+            "images": [image(1, "exif6.jpg", 24), image(2, "cmyk.jpg", 40), image(3, "rgb.png", 40)],
+            "annotations": [
+                instance(1, 2, [7.0, 7.0, 1.0, 1.0], json!([[7, 7, 8, 7, 8, 8, 7, 8]])),
+                instance(2, 2, [30.0, 20.0, 20.0, 20.0], json!([[30, 20, 50, 20, 50, 40, 30, 40]])),
+                instance(3, 3, [4.0, 0.0, 3.0, 24.0], runs(json!([100, 60, 800]))),
+                instance(4, 3, [4.0, 0.0, 3.0, 24.0], runs(json!("T3l1Pi0"))),
+            ],
+        }),
+    );
+    let options = DetectionOptions { max_instances: 2, mask_size: 6, ..Default::default() };
+    let data = DetectionDataset::open(&dir.path().join("train"), &path, Split::Train, &options, 40).unwrap();
+    let batch = data.eval_batch(&[0, 1, 2]).unwrap();
+    assert_eq!(batch.sizes, [[40, 24], [24, 40], [24, 40]]);
+    // No annotation, one pixel and a clipped box, two spellings of a mask; categories 4 and 90 are labels 0 and 1.
+    assert_eq!(batch.labels, [-1, -1, 1, 1, 1, 1]);
+    assert_eq!(batch.boxes[8..16], [7.0, 7.0, 8.0, 8.0, 30.0, 20.0, 40.0, 24.0]);
+    assert!(batch.masks[72..108].contains(&1));
+    assert_eq!(batch.masks[144..180], batch.masks[180..216]);
+    assert!(batch.masks[144..180].contains(&1) && batch.masks[144..180].contains(&0));
 }
 
 /// Every file below a folder; links are not followed.

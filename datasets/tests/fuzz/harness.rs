@@ -1,5 +1,5 @@
 //! Runs mutated cases of one kind of input: first what `fuzz_corpus/KIND/` keeps, then the seeds as they are, then
-//! mutations of them. Fails at the first case that panics, takes over 2 GiB, or is slow twice; a case that hangs ends
+//! mutations of both. Fails at the first case that panics, takes over 2 GiB, or is slow twice; a case that hangs ends
 //! the process.
 
 use std::fs;
@@ -60,16 +60,18 @@ pub fn fuzz(kind: &Kind) {
         slowest = slowest.max(took);
         most = most.max(memory);
     };
-    let kept = corpus(kind.name);
+    let (kept, mut seeds) = (corpus(kind.name), kind.seeds.clone());
     for path in &kept {
-        one(&path.display().to_string(), &fs::read(path).unwrap());
+        let bytes = fs::read(path).unwrap();
+        one(&path.display().to_string(), &bytes);
+        seeds.push(bytes);
     }
     for (i, seed) in kind.seeds.iter().enumerate() {
         one(&format!("seed {i}"), seed);
     }
     for i in 0..count {
         let mut rng = Rng::new(0xF0, Stream::Augment, 0, i);
-        let [seed, other] = std::array::from_fn(|_| &kind.seeds[rng.below(kind.seeds.len() as u64) as usize]);
+        let [seed, other] = std::array::from_fn(|_| &seeds[rng.below(seeds.len() as u64) as usize]);
         let mut bytes = mutate(&mut rng, seed, other);
         if rng.coin() {
             (kind.repair)(&mut bytes);

@@ -9,7 +9,7 @@ import pathlib
 import zlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 OUT = pathlib.Path(__file__).parent.parent / "fixtures"
 OUT.mkdir(exist_ok=True)
@@ -69,6 +69,15 @@ for kind in ("images", "coco"):
 (CORPUS / "images" / "hollow.jpg").write_bytes(claim_jpeg("rgb.jpg", 13_000))
 (CORPUS / "images" / "hollow_progressive.jpg").write_bytes(claim_jpeg("progressive.jpg", 13_000))
 (CORPUS / "images" / "hollow.png").write_bytes(claim_png("grey_alpha.png", 13_000))
+picture.save(CORPUS / "images" / "restarts.jpg", restart_marker_rows=1, subsampling=2)
+picture.save(CORPUS / "images" / "progressive_restarts.jpg", progressive=True, restart_marker_blocks=2, subsampling=1)
+picture.convert("L").convert("I;16").save(CORPUS / "images" / "deep.png")
+picture.convert("1").save(CORPUS / "images" / "bits.png")
+picture.convert("P").save(CORPUS / "images" / "clear.png", transparency=3)
+picture.save(CORPUS / "images" / "moving.png", save_all=True, append_images=[picture.rotate(180)])
+packed = PngImagePlugin.PngInfo()
+packed.add_text("Comment", "0" * 500_000, zip=True)
+picture.save(CORPUS / "images" / "packed.png", pnginfo=packed, icc_profile=bytes(500_000))
 
 
 def coco(name, width, height, segmentation, bbox=(5, 5, 10, 10)):
