@@ -157,7 +157,7 @@ fn judge(annotation: &Annotation, path: &Path, size: Option<&[u32; 2]>, known_ca
                 format!("annotation {id}: the box is {w} wide and {h} high; it is not trained on"),
                 "Mend the box or remove the annotation",
             ));
-        } else if x >= right || y >= bottom || x + w <= 0.0 || y + h <= 0.0 {
+        } else if overhangs && (x >= right || y >= bottom || x + w <= 0.0 || y + h <= 0.0) {
             found.push(Finding::fatal(
                 path,
                 format!("annotation {id}: the box [{x}, {y}, {w}, {h}] lies outside its image of {width} x {height}"),

@@ -27,6 +27,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), String> {
     let pixels_a_byte = (8 * DENSEST).div_ceil(header.bits_per_pixel().max(1) as u64);
     refuse_huge(u64::from(width), u64::from(height), bytes.len(), pixels_a_byte)?;
     let mut reader = decoder.read_info().map_err(broken)?;
+    // png 0.18.1 panics on such (image-png issue 694).
+    if reader.info().palette.as_ref().is_some_and(|p| p.len() % 3 != 0 || p.len() > 3 * 256) {
+        return Err("broken PNG: its palette is not up to 256 colours of three bytes".to_string());
+    }
     let size = reader.output_buffer_size().ok_or("broken PNG: its size overflows")?;
     let mut buffer = vec![0; size];
     let frame = reader.next_frame(&mut buffer).map_err(broken)?;

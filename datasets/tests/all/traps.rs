@@ -149,10 +149,10 @@ fn files(root: &Path, outside: &Path) {
         ],
         "annotations": [
             // Sound: a polygon, a crowd, compressed runs (pycocotools 2.0.11, encode of the crowd's), one pixel, half a
-            // pixel over the edge.
+            // pixel over the edge, half a pixel on it.
             instance(1, square(), polygon()), crowd, instance(3, square(), runs([24, 40], json!("T3l1Pi0"))),
             instance(4, json!([7, 7, 1, 1]), json!([[7, 7, 8, 7, 8, 8, 7, 8]])),
-            instance(5, json!([30.0, 5.0, 10.5, 10.0]), polygon()),
+            instance(5, json!([30.0, 5.0, 10.5, 10.0]), polygon()), instance(6, json!([40.0, 5.0, 0.5, 3.0]), polygon()),
             instance(10, json!([40, 5, 10, 10]), polygon()), instance(11, json!([-20, 5, 10, 10]), polygon()),
             instance(12, json!([1, 2, 3]), polygon()), stray[0], stray[1], instance(1, square(), polygon()),
             instance(16, square(), runs([24, 40], json!("! !"))),
