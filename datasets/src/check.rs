@@ -26,7 +26,7 @@
 //! | box of 1 pixel | kept, if `min_box` lets it | nothing |
 //! | box without extent | left out | remark: COCO has some |
 //! | box partly outside its image | clipped | remark from 1 pixel on |
-//! | box wholly outside its image, or not four finite numbers | refused: it belongs to another image | problem of the COCO file |
+//! | box wholly outside its image by over a pixel, or not four finite numbers | refused: it belongs to another image | problem of the COCO file |
 //! | empty segmentation, polygon of fewer than three corners | left out | remark |
 //! | RLE, compressed or not | read | nothing |
 //! | RLE that does not decode or has another size than its image, odd polygon, endless outline | refused | problem of the COCO file |

@@ -41,8 +41,8 @@ const VALUES: [&str; 28] = [
 pub fn mutate(rng: &mut Rng, seed: &[u8], other: &[u8]) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     let text = seed.starts_with(b"{");
-    for _ in 0..=rng.below(4) {
-        // Texts mostly keep their shape, or nothing behind the parser is ever reached.
+    // Texts mostly keep their shape, or nothing behind the parser is ever reached.
+    for _ in 0..=rng.below(if text { 2 } else { 4 }) {
         if text && rng.below(4) > 0 {
             replace_number(rng, &mut bytes);
         } else {
@@ -120,8 +120,8 @@ fn replace_number(rng: &mut Rng, bytes: &mut Vec<u8>) {
         1 => "{\"size\":".repeat(200),
         2 => vec!["1"; 2000].join(","),
         3 => "9".repeat(400),
-        4 | 5 => format!("{}", rng.below(200)),
-        6 => format!("{}", rng.uniform(-100.0, 200.0)),
+        4..7 => format!("{}", rng.below(60)),
+        7..9 => format!("{}", rng.uniform(-50.0, 80.0)),
         _ => VALUES[rng.below(VALUES.len() as u64) as usize].to_string(),
     };
     bytes.splice(from..from + length, value.into_bytes());
