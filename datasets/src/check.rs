@@ -24,7 +24,7 @@
 //! | image without annotations | a sample without ground truths | nothing |
 //! | annotation of an unknown image or category | refused | problem of the COCO file |
 //! | box of 1 pixel | kept, if `min_box` lets it | nothing |
-//! | box without extent | left out | remark: COCO has some |
+//! | box without extent | left out | remark: real collections have some |
 //! | box partly outside its image | clipped | remark from 1 pixel on |
 //! | box wholly outside its image by over a pixel, or not four finite numbers | refused: it belongs to another image | problem of the COCO file |
 //! | empty segmentation, polygon of fewer than three corners | left out | remark |

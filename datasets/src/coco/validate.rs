@@ -151,7 +151,7 @@ fn judge(annotation: &Annotation, path: &Path, size: Option<&[u32; 2]>, known_ca
         let (right, bottom) = (f64::from(width), f64::from(height));
         let overhangs = x < -OVERHANG || y < -OVERHANG || x + w > right + OVERHANG || y + h > bottom + OVERHANG;
         if w <= 0.0 || h <= 0.0 {
-            // COCO's train2017 has one such; it must not stop a run.
+            // Real collections hold some; they must not stop a run.
             found.push(Finding::remark(
                 path,
                 format!("annotation {id}: the box is {w} wide and {h} high; it is not trained on"),
