@@ -1,4 +1,36 @@
 //! `data check`: reads every file of a data folder and lists what is broken. Changes nothing.
+//!
+//! What real collections trap a reader with, and what is decided for each. A *problem* must be mended: a run stops at it
+//! (with `on_bad_sample: skip`, a problem of one image file's content is skipped and counted instead), and `data check`
+//! fails. A *remark* is read as said and stops nothing.
+//!
+//! | trap | reading | `data check` |
+//! |---|---|---|
+//! | CMYK JPEG, greyscale, palette, alpha | converted to RGB, as Pillow does | nothing |
+//! | PNG named `.JPEG` | the first bytes decide the format | nothing |
+//! | EXIF orientation | turned upright before anything else; COCO's width and height mean the upright image | nothing |
+//! | file cut off anywhere, zero bytes, another format | refused, never filled up with grey | problem of the file |
+//! | whole JPEG whose header claims somewhat more rows than it holds | read, the rest filled up, as libjpeg does | nothing |
+//! | decompression bomb | refused from the header, over [`image::MAX_PIXELS`] or more than its bytes can hold | problem of the file, or of the COCO record that admits the size |
+//! | file without an image's extension in a class folder | not read | remark |
+//! | class folder without images, class of `val/` unknown to `train/` | refused | problem of the folder |
+//! | link inside the data folder | followed | nothing |
+//! | link that leads out (file, class folder, any part of a `file_name`), link to nothing | not followed | problem of the link |
+//! | `file_name` with a `..` part or absolute; `a..b.jpg` is a plain name | not opened | problem of the COCO file |
+//! | `file_name` listed twice | read twice | remark |
+//! | image missing, or not of its record's size | refused | problem of the image |
+//! | image, annotation or category id twice | refused | problem of the COCO file |
+//! | category ids with gaps | labels count from 0 by ascending id | nothing |
+//! | image without annotations | a sample without ground truths | nothing |
+//! | annotation of an unknown image or category | refused | problem of the COCO file |
+//! | box of 1 pixel | kept, if `min_box` lets it | nothing |
+//! | box without extent | left out | remark: real collections have some |
+//! | box partly outside its image | clipped | remark from 1 pixel on |
+//! | box wholly outside its image by over a pixel, or not four finite numbers | refused: it belongs to another image | problem of the COCO file |
+//! | empty segmentation, polygon of fewer than three corners | left out | remark |
+//! | RLE, compressed or not | read | nothing |
+//! | RLE that does not decode or has another size than its image, odd polygon, endless outline | refused | problem of the COCO file |
+//! | crowd | not trained on, ignored in evaluation | nothing |
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,9 +56,11 @@ pub struct CheckReport {
     pub images: usize,
     /// Annotations read.
     pub annotations: usize,
-    /// What is broken, sorted by file. Clean means empty.
+    /// What must be mended, sorted by file: a run would stop at it. Clean means empty.
     pub problems: Vec<Problem>,
-    /// BLAKE3 digest of the sorted relative names and contents of every file read.
+    /// What is read in a way worth knowing of, such as a box that training clips; sorted by file. No run stops at it.
+    pub remarks: Vec<Problem>,
+    /// BLAKE3 digest of the sorted relative names and contents of every file read, broken ones included.
     pub fingerprint: String,
 }
 
@@ -53,6 +87,7 @@ pub fn check(dir: &Path) -> Result<CheckReport, Error> {
             images: 0,
             annotations: 0,
             problems: Vec::new(),
+            remarks: Vec::new(),
             fingerprint: String::new(),
         },
         digests: BTreeMap::new(),
@@ -77,7 +112,7 @@ impl Survey {
                     continue;
                 }
             };
-            self.note(findings);
+            self.take(findings);
             let files: Vec<PathBuf> = listing.samples.iter().map(|s| root.join(&s.name)).collect();
             self.report.parts.push(format!(
                 "imagenet: {}, {} classes, {} images",
@@ -85,7 +120,7 @@ impl Survey {
                 listing.classes.len(),
                 files.len()
             ));
-            self.read_images(&files, |_, _| Ok(()));
+            self.read_images(&files, |k, bytes| image::Encoded::open(&files[k], bytes)?.decode().map(drop));
             if let Some(training) = &training_classes {
                 for class in listing.classes.iter().filter(|c| !training.contains(c)) {
                     self.report.problems.push(problem(
@@ -102,14 +137,18 @@ impl Survey {
     }
 
     fn coco(&mut self, json: &Path, images: &Path) {
-        let (file, digest) = match coco::read(json) {
-            Ok(read) => read,
+        // The digest first: a file that does not parse is read all the same.
+        let parsed = coco::read(json).and_then(|(bytes, digest)| {
+            self.digests.insert(self.relative(json), digest);
+            coco::parse(json, &bytes)
+        });
+        let file = match parsed {
+            Ok(file) => file,
             Err(error) => {
                 self.report.problems.push(error.into_problem());
                 return;
             }
         };
-        self.digests.insert(self.relative(json), digest);
         self.report.annotations += file.annotations.len();
         self.report.parts.push(format!(
             "coco: {}, {} images, {} annotations, {} categories",
@@ -128,26 +167,32 @@ impl Survey {
         }
         match coco::findings(&file, json, images) {
             Ok((findings, sizes)) => {
-                self.note(findings);
+                self.take(findings);
                 // Files that are missing or lead elsewhere are among the findings; the rest can be read.
-                let there: Vec<usize> = (0..sizes.len())
-                    .filter(|&i| images.join(&file.images[i].file_name).is_file())
-                    .filter(|&i| !file.images[i].file_name.contains(".."))
-                    .collect();
-                let paths: Vec<PathBuf> = there.iter().map(|&i| images.join(&file.images[i].file_name)).collect();
-                self.read_images(&paths, |k, image| coco::check_size(&paths[k], image, &file.images[there[k]]));
+                let records: Vec<&coco::ImageRecord> =
+                    file.images.iter().zip(sizes).filter_map(|(record, size)| size.map(|_| record)).collect();
+                let paths: Vec<PathBuf> = records.iter().map(|record| images.join(&record.file_name)).collect();
+                self.read_images(&paths, |k, bytes| {
+                    if !coco::possible_size(records[k]) {
+                        // Already among the findings.
+                        return Ok(());
+                    }
+                    coco::check_size(&paths[k], &image::Encoded::open(&paths[k], bytes)?.decode()?, records[k])
+                });
             }
             Err(error) => self.report.problems.push(error.into_problem()),
         }
     }
 
-    fn note(&mut self, findings: Vec<Finding>) {
-        let problems = findings.into_iter().map(|f| f.problem);
-        self.report.problems.extend(problems);
+    fn take(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            let list = if finding.fatal { &mut self.report.problems } else { &mut self.report.remarks };
+            list.push(finding.problem);
+        }
     }
 
-    /// Reads and decodes images in parallel; `judge` gets each decoded one.
-    fn read_images(&mut self, files: &[PathBuf], judge: impl Fn(usize, &image::Image) -> Result<(), Error> + Sync) {
+    /// Reads images on all cores; `judge` gets each one's bytes.
+    fn read_images(&mut self, files: &[PathBuf], judge: impl Fn(usize, &[u8]) -> Result<(), Error> + Sync) {
         let read: Vec<(Option<String>, Option<Problem>)> = files
             .par_iter()
             .enumerate()
@@ -160,10 +205,7 @@ impl Survey {
                     }
                 };
                 let digest = blake3::hash(&bytes).to_hex().to_string();
-                let outcome = image::Encoded::open(path, &bytes)
-                    .and_then(image::Encoded::decode)
-                    .and_then(|image| judge(k, &image));
-                (Some(digest), outcome.err().map(Error::into_problem))
+                (Some(digest), judge(k, &bytes).err().map(Error::into_problem))
             })
             .collect();
         self.report.images += files.len();
@@ -187,8 +229,11 @@ impl Survey {
             digest.field(content.as_bytes());
         }
         self.report.fingerprint = digest.finish();
-        self.report.problems.sort();
-        self.report.problems.dedup();
+        // Two files may list the same broken image.
+        for list in [&mut self.report.problems, &mut self.report.remarks] {
+            list.sort();
+            list.dedup();
+        }
         self.report
     }
 }

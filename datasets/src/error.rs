@@ -116,7 +116,8 @@ pub(crate) fn problem(path: &Path, what: impl Into<String>, mend: impl Into<Stri
     Problem { file: path.display().to_string(), what: what.into(), mend: mend.into() }
 }
 
-/// Something found while reading a data set. A fatal finding stops a run; any finding appears in `check`.
+/// Something found while reading a data set. A fatal finding stops a run and is a problem in `check`; the others are its
+/// remarks.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     pub fatal: bool,
@@ -128,7 +129,7 @@ impl Finding {
         Finding { fatal: true, problem: problem(path, what, mend) }
     }
 
-    pub fn note(path: &Path, what: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub fn remark(path: &Path, what: impl Into<String>, mend: impl Into<String>) -> Self {
         Finding { fatal: false, problem: problem(path, what, mend) }
     }
 }

@@ -127,6 +127,16 @@ impl ClassificationDataset {
         self.skipped.names(|i| self.image_name(i).to_string())
     }
 
+    /// Their indices, ascending: what a checkpoint keeps, so that a resumed run counts them too.
+    pub fn skipped_indices(&self) -> Vec<usize> {
+        self.skipped.indices()
+    }
+
+    /// Counts samples that an earlier part of the run could not read; indices that are out of range are left out.
+    pub fn restore_skipped(&self, indices: &[usize]) {
+        self.skipped.restore(indices, self.len());
+    }
+
     /// Digest of class list, file names and file sizes; reads no pixels.
     pub fn fingerprint(&self) -> String {
         let mut digest = Fingerprint::new("classification");
@@ -253,7 +263,7 @@ pub(crate) fn list(root: &Path, split: Split) -> Result<(Listing, Vec<Finding>),
                 continue;
             };
             if !has_image_extension(&image) || !meta.is_file() {
-                findings.push(Finding::note(
+                findings.push(Finding::remark(
                     &image,
                     "not an image by its extension (jpg, jpeg, png), so it is not read",
                     "Convert it, or move it out of the class folder",

@@ -54,6 +54,32 @@ impl Region {
     }
 }
 
+/// Longest outline that is rasterised, in pixels within the image: forty times around a photograph of 6,000 x 6,000.
+/// The walk along an outline holds 5 points a pixel in memory (maskApi.c's upsampling), and a few numbers in a file can
+/// draw many pixels: a zigzag of n corners across a width of w is n w long.
+const MAX_OUTLINE: f64 = 1e6;
+
+/// Refuses polygons whose outline is out of proportion.
+///
+/// # Errors
+/// When the edges, each cut to no more than the image can show of it, are over a million pixels long.
+pub(crate) fn check_outline(polygons: &[Vec<f64>], height: u32, width: u32) -> Result<(), MaskError> {
+    // An edge shows at most one pixel a column or row.
+    let most = f64::from(height) + f64::from(width);
+    let edge = |a: &[f64], b: &[f64]| 1.0 + (a[0] - b[0]).abs().max((a[1] - b[1]).abs()).min(most);
+    let length: f64 = polygons
+        .iter()
+        .map(|p| {
+            let corners = p.chunks_exact(2);
+            corners.clone().zip(corners.cycle().skip(1)).map(|(a, b)| edge(a, b)).sum::<f64>()
+        })
+        .sum();
+    if length > MAX_OUTLINE {
+        return Err(MaskError(format!("the polygons' outline is {length:.0} pixels long, over the limit of 1000000")));
+    }
+    Ok(())
+}
+
 impl Rle {
     /// An encoding from run lengths.
     ///
@@ -85,10 +111,28 @@ impl Rle {
     /// than three points covers nothing.
     ///
     /// # Errors
-    /// When height x width does not fit 32 bits.
+    /// When height x width does not fit 32 bits, or the outlines are over a million pixels long within the image.
     pub fn from_polygons(polygons: &[Vec<f64>], height: u32, width: u32) -> Result<Self, MaskError> {
-        let merged = hotcoco::mask::fr_polys(polygons, height, width).map_err(|e| MaskError(e.to_string()))?;
-        Rle::new([height, width], merged.counts)
+        let refused = |e: hotcoco::Error| MaskError(e.to_string());
+        check_outline(polygons, height, width)?;
+        if polygons.is_empty() {
+            let empty = hotcoco::mask::fr_polys(&[], height, width).map_err(refused)?;
+            return Rle::new([height, width], empty.counts);
+        }
+        let mut masks = polygons
+            .iter()
+            .map(|p| hotcoco::mask::fr_poly(p, height, width))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(refused)?;
+        // Pairs, then pairs of pairs: a union one by one takes the square of the number of polygons.
+        while masks.len() > 1 {
+            masks = masks
+                .chunks(2)
+                .map(|pair| hotcoco::mask::merge(pair, false))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(refused)?;
+        }
+        Rle::new([height, width], masks.swap_remove(0).counts)
     }
 
     /// From `[Y, X]` bytes, row by row; non-zero is foreground.
@@ -228,6 +272,39 @@ mod tests {
         assert_eq!(rle.to_compressed(), "c0452OM2Nb0");
         assert_eq!(rle.area(), 14);
         assert_eq!(rle.bbox(), [2.0, 1.0, 4.0, 6.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_union_in_pairs_is_the_union(polygons in proptest::collection::vec(
+            proptest::collection::vec(-5.0f64..30.0, 6..14), 0..9)) {
+            let ours = Rle::from_polygons(&polygons, 20, 25).unwrap();
+            prop_assert_eq!(ours.counts, hotcoco::mask::fr_polys(&polygons, 20, 25).unwrap().counts);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn wild_polygons_in_wild_sizes_are_drawn_or_refused(
+            size in proptest::array::uniform2(prop_oneof![Just(0u32), Just(1), Just(65_535), Just(u32::MAX), 0u32..5000]),
+            polygon in proptest::collection::vec(prop_oneof![
+                Just(f64::NAN), Just(f64::INFINITY), Just(-1e308), Just(1e308), Just(-1e9), -1e4f64..1e5, -5.0f64..50.0,
+            ], 0..13)) {
+            if let Ok(mask) = Rle::from_polygons(&[polygon.clone(), polygon], size[0], size[1]) {
+                let pixels: u64 = mask.counts.iter().map(|&c| u64::from(c)).sum();
+                prop_assert_eq!(pixels, u64::from(size[0]) * u64::from(size[1]));
+                mask.bbox();
+                mask.region(0, 0, 20, 20);
+            }
+        }
+    }
+
+    #[test]
+    fn outlines_out_of_proportion_are_refused() {
+        let zigzag: Vec<f64> = (0..40_000).flat_map(|i| [f64::from(i % 2) * 1e300, f64::from(i)]).collect();
+        assert!(Rle::from_polygons(std::slice::from_ref(&zigzag), 10, 10).is_ok());
+        let message = Rle::from_polygons(&[zigzag], 2, 60_000_000).unwrap_err().to_string();
+        assert!(message.contains("outline") && message.contains("limit"), "{message}");
     }
 
     #[test]

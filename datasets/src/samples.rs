@@ -24,6 +24,16 @@ impl Skipped {
         set.iter().map(|&i| name(i)).collect()
     }
 
+    pub fn indices(&self) -> Vec<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    /// Adds indices below `n`.
+    pub fn restore(&self, indices: &[usize], n: usize) {
+        let known = indices.iter().copied().filter(|&i| i < n);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(known);
+    }
+
     fn add(&self, index: usize) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
     }

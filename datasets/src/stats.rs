@@ -155,7 +155,7 @@ fn classification(dir: &Path, root: &Path, split: Split) -> Result<PartStats, Er
 }
 
 fn detection(dir: &Path, json: &Path, images: &Path) -> Result<PartStats, Error> {
-    let (mut file, _) = coco::read(json)?;
+    let mut file = coco::parse(json, &coco::read(json)?.0)?;
     file.categories.sort_by_key(|c| c.id);
     let label_of: HashMap<u64, usize> = file.categories.iter().enumerate().map(|(label, c)| (c.id, label)).collect();
     let mut per_image: HashMap<u64, u32> = file.images.iter().map(|i| (i.id, 0)).collect();
@@ -194,8 +194,8 @@ fn detection(dir: &Path, json: &Path, images: &Path) -> Result<PartStats, Error>
         .images
         .par_iter()
         .filter_map(|i| {
-            let found = coco::find_image(i.id, &i.file_name, json, images, inside.as_deref()?).0;
-            if found.is_none() { image::size(&images.join(&i.file_name)).ok() } else { None }
+            coco::find_image(i.id, &i.file_name, json, images, inside.as_deref()?).ok()?;
+            image::size(&images.join(&i.file_name)).ok()
         })
         .collect();
     Ok(PartStats {

@@ -6,8 +6,8 @@ mod validate;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::parse::{Annotation, Category, Image as ImageRecord, read};
-pub(crate) use self::validate::{find_image, findings};
+pub(crate) use self::parse::{Annotation, Category, Image as ImageRecord, parse, read};
+pub(crate) use self::validate::{find_image, findings, possible_size};
 use crate::augment::detection::Placement;
 use crate::batch::DetectionBatch;
 use crate::config::{DetectionOptions, OnBadSample};
@@ -90,8 +90,8 @@ impl DetectionDataset {
     ///
     /// # Errors
     /// [`Error::Json`] with line and column; [`Error::Data`] naming file and annotation for anything that contradicts
-    /// itself: an unknown image or category, a repeated id, a box that is not four finite numbers, a mask that does not
-    /// decode, a file name that leads out of the folder, a missing image.
+    /// itself: an unknown image or category, a repeated id, a box that is not four finite numbers or lies outside its
+    /// image, a mask that does not decode, a file name that leads out of the folder, a missing image.
     pub fn open(
         images: &Path,
         annotations: &Path,
@@ -105,7 +105,9 @@ impl DetectionDataset {
                 format!("Point data.coco.{split}_images at the folder of the {split} images"),
             ));
         }
-        let (file, digest) = read(annotations)?;
+        let (bytes, digest) = read(annotations)?;
+        let file = parse(annotations, &bytes)?;
+        drop(bytes);
         let (found, sizes) = findings(&file, annotations, images)?;
         stop_at_fatal(&found)?;
         let mut categories = file.categories;
@@ -115,7 +117,8 @@ impl DetectionDataset {
             .images
             .into_iter()
             .zip(sizes)
-            .map(|(record, bytes)| Entry { record, bytes, instances: Vec::new() })
+            // None is missing: `findings` was clean.
+            .map(|(record, bytes)| Entry { record, bytes: bytes.unwrap_or_default(), instances: Vec::new() })
             .collect();
         entries.sort_by_key(|e| e.record.id);
         for annotation in file.annotations {
@@ -218,6 +221,16 @@ impl DetectionDataset {
         self.skipped.names(|i| self.image_name(i).to_string())
     }
 
+    /// Their indices, ascending: what a checkpoint keeps, so that a resumed run counts them too.
+    pub fn skipped_indices(&self) -> Vec<usize> {
+        self.skipped.indices()
+    }
+
+    /// Counts samples that an earlier part of the run could not read; indices that are out of range are left out.
+    pub fn restore_skipped(&self, indices: &[usize]) {
+        self.skipped.restore(indices, self.len());
+    }
+
     /// Digest of the annotation file's content and of image names and file sizes; reads no pixels.
     pub fn fingerprint(&self) -> String {
         let mut digest = Fingerprint::new("detection");
@@ -314,6 +327,7 @@ fn slots(batch: &mut DetectionBatch) -> Vec<Slot<'_>> {
 }
 
 /// An image must be as large as its record says, or boxes and masks would lie elsewhere.
+/// Both are upright: EXIF orientation is applied first.
 pub(crate) fn check_size(path: &Path, image: &image::Image, record: &ImageRecord) -> Result<(), Error> {
     if [image.height, image.width] == record.size() {
         return Ok(());

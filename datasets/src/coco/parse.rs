@@ -182,15 +182,20 @@ impl<'de> Deserialize<'de> for Counts {
     }
 }
 
-/// Reads a file; also the BLAKE3 digest of its bytes.
-pub(crate) fn read(path: &Path) -> Result<(File, String), Error> {
+/// The bytes of a file and their BLAKE3 digest.
+pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, String), Error> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read the annotations", e))?;
-    let file = serde_json::from_slice(&bytes).map_err(|e| {
+    let digest = blake3::hash(&bytes).to_hex().to_string();
+    Ok((bytes, digest))
+}
+
+/// An instances file from its bytes; `path` is only for messages.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<File, Error> {
+    serde_json::from_slice(bytes).map_err(|e| {
         Error::json(
             path,
             &e,
             "It must be a COCO instances file: an object with `images`, `annotations` and `categories`",
         )
-    })?;
-    Ok((file, blake3::hash(&bytes).to_hex().to_string()))
+    })
 }

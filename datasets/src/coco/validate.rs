@@ -5,19 +5,21 @@ use std::path::{Component, Path};
 
 use rayon::prelude::*;
 
-use super::parse::{Annotation, File, Segmentation};
+use super::parse::{Annotation, File, Image, Segmentation};
 use crate::error::{Error, Finding};
 use crate::image::MAX_PIXELS;
 use crate::imagenet::{leaves, link_out};
+use crate::mask::check_outline;
 
 /// A box may overhang its image by this many pixels before it is worth a remark: annotation tools round.
 const OVERHANG: f64 = 1.0;
 
-/// Everything wrong with a file, in the file's order, and the size in bytes of each image file (0 where there is none).
+/// Everything wrong with a file, in the file's order, and the size in bytes of each image file: none where there is no
+/// such file, or it lies outside its folder and may not be read.
 ///
 /// # Errors
 /// Only when the folder of images cannot be read.
-pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<Finding>, Vec<u64>), Error> {
+pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<Finding>, Vec<Option<u64>>), Error> {
     let inside = images.canonicalize().map_err(|e| Error::io(images, "read the folder of images", e))?;
     let mut found = Vec::new();
     if file.images.is_empty() {
@@ -47,14 +49,13 @@ pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<F
             ));
         }
         if !names.insert(image.file_name.as_str()) {
-            found.push(Finding::note(
+            found.push(Finding::remark(
                 path,
                 format!("image {}: file_name `{}` occurs twice", image.id, image.file_name),
                 "Keep one of the two records",
             ));
         }
-        let pixels = u64::from(image.height) * u64::from(image.width);
-        if pixels == 0 || pixels > MAX_PIXELS {
+        if !possible_size(image) {
             found.push(Finding::fatal(
                 path,
                 format!("image {} is {} x {} pixels", image.id, image.width, image.height),
@@ -62,10 +63,10 @@ pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<F
             ));
         }
     }
-    let on_disk: Vec<(Option<Finding>, u64)> =
+    let on_disk: Vec<Result<u64, Finding>> =
         file.images.par_iter().map(|image| find_image(image.id, &image.file_name, path, images, &inside)).collect();
-    let bytes = on_disk.iter().map(|(_, bytes)| *bytes).collect();
-    found.extend(on_disk.into_iter().filter_map(|(finding, _)| finding));
+    let bytes = on_disk.iter().map(|outcome| outcome.as_ref().ok().copied()).collect();
+    found.extend(on_disk.into_iter().filter_map(Result::err));
     let mut ids = HashSet::new();
     for annotation in &file.annotations {
         if !ids.insert(annotation.id) {
@@ -85,23 +86,36 @@ pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<F
     Ok((found, bytes))
 }
 
-/// Whether an image file is there, inside its folder.
-pub(crate) fn find_image(id: u64, name: &str, path: &Path, images: &Path, inside: &Path) -> (Option<Finding>, u64) {
+/// Whether an image may be as large as its record says.
+pub(crate) fn possible_size(image: &Image) -> bool {
+    (1..=MAX_PIXELS).contains(&(u64::from(image.height) * u64::from(image.width)))
+}
+
+/// The size in bytes of an image file, if it is there and inside its folder.
+pub(crate) fn find_image(id: u64, name: &str, path: &Path, images: &Path, inside: &Path) -> Result<u64, Finding> {
     let normal = |c: Component| matches!(c, Component::Normal(_) | Component::CurDir);
     if name.is_empty() || !Path::new(name).components().all(normal) {
         let what = format!("image {id}: file_name `{name}` leads out of the folder of images");
-        return (Some(Finding::fatal(path, what, "Give a name relative to that folder, without `..`")), 0);
+        return Err(Finding::fatal(path, what, "Give a name relative to that folder, without `..`"));
     }
     let file = images.join(name);
-    let Ok(meta) = std::fs::metadata(&file) else {
-        let what = format!("the image is missing (image {id} of {})", path.display());
-        return (Some(Finding::fatal(&file, what, "Restore it, or remove its record")), 0);
-    };
-    let is_link = std::fs::symlink_metadata(&file).is_ok_and(|m| m.is_symlink());
-    if is_link && leaves(&file, inside) {
-        return (Some(link_out(&file)), 0);
+    // A link may stand anywhere in the name. Only links are resolved, which is slow on a network disk.
+    let mut step = images.to_path_buf();
+    let through_link = Path::new(name).components().any(|part| {
+        step.push(part);
+        step.symlink_metadata().is_ok_and(|m| m.is_symlink())
+    });
+    if through_link && leaves(&file, inside) {
+        return Err(link_out(&file));
     }
-    (None, meta.len())
+    match std::fs::metadata(&file) {
+        Ok(meta) if meta.is_file() => Ok(meta.len()),
+        found => {
+            let state = if found.is_ok() { "not a file" } else { "missing" };
+            let what = format!("the image is {state} (image {id} of {})", path.display());
+            Err(Finding::fatal(&file, what, "Restore it, or remove its record"))
+        }
+    }
 }
 
 /// What is wrong with one annotation, given its image's height and width.
@@ -134,18 +148,23 @@ fn judge(annotation: &Annotation, path: &Path, size: Option<&[u32; 2]>, known_ca
         return found;
     };
     if let Some([x, y, w, h]) = bbox {
-        let outside = x < -OVERHANG
-            || y < -OVERHANG
-            || x + w > f64::from(width) + OVERHANG
-            || y + h > f64::from(height) + OVERHANG;
+        let (right, bottom) = (f64::from(width), f64::from(height));
+        let overhangs = x < -OVERHANG || y < -OVERHANG || x + w > right + OVERHANG || y + h > bottom + OVERHANG;
         if w <= 0.0 || h <= 0.0 {
-            found.push(Finding::note(
+            // Real collections hold some; they must not stop a run.
+            found.push(Finding::remark(
                 path,
                 format!("annotation {id}: the box is {w} wide and {h} high; it is not trained on"),
                 "Mend the box or remove the annotation",
             ));
-        } else if outside {
-            found.push(Finding::note(
+        } else if overhangs && (x >= right || y >= bottom || x + w <= 0.0 || y + h <= 0.0) {
+            found.push(Finding::fatal(
+                path,
+                format!("annotation {id}: the box [{x}, {y}, {w}, {h}] lies outside its image of {width} x {height}"),
+                "Mend the box or image_id, or remove the annotation",
+            ));
+        } else if overhangs {
+            found.push(Finding::remark(
                 path,
                 format!("annotation {id}: the box [{x}, {y}, {w}, {h}] reaches out of its image of {width} x {height}; training clips it"),
                 "Mend the box",
@@ -168,6 +187,9 @@ fn judge_mask(annotation: &Annotation, path: &Path, height: u32, width: u32) -> 
                     "Give each polygon as [x0, y0, x1, y1, ...]",
                 ));
             }
+            if let Err(e) = check_outline(polygons, height, width) {
+                return Some(Finding::fatal(path, format!("annotation {id}: {e}"), "Simplify the polygons"));
+            }
             polygons.iter().all(|p| p.len() < 6)
         }
         Segmentation::Rle { size, counts } => match counts.decode(*size, height, width) {
@@ -182,7 +204,7 @@ fn judge_mask(annotation: &Annotation, path: &Path, height: u32, width: u32) -> 
         },
     };
     empty.then(|| {
-        Finding::note(
+        Finding::remark(
             path,
             format!("annotation {id}: the segmentation is empty; it is not trained on"),
             "Give it a mask or remove the annotation",

@@ -164,10 +164,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|e| Error::io(path, "read the image", e))
 }
 
-/// The message for an image over [`MAX_PIXELS`], or nothing.
-fn refuse_huge(width: u64, height: u64) -> Result<(), String> {
-    if width.saturating_mul(height) > MAX_PIXELS {
+/// The message for an image over [`MAX_PIXELS`], or for a header that claims more pixels than the format can pack into
+/// the file's bytes (`densest` pixels a byte), or nothing. A decoder takes the memory that a header claims before it
+/// notices that the rest is missing, so this is asked first.
+fn refuse_huge(width: u64, height: u64, bytes: usize, densest: u64) -> Result<(), String> {
+    let pixels = width.saturating_mul(height);
+    if pixels > MAX_PIXELS {
         return Err(format!("{width} x {height} pixels, over the limit of {MAX_PIXELS}"));
+    }
+    if pixels / densest > bytes as u64 {
+        return Err(format!("truncated: {bytes} bytes cannot hold {width} x {height} pixels"));
     }
     Ok(())
 }

@@ -6,6 +6,9 @@ use std::path::Path;
 use super::{Image, orientation, refuse_huge};
 use crate::error::Error;
 
+/// Most bytes that DEFLATE makes of one: a match of 258 bytes costs two bits at the least.
+const DENSEST: u64 = 1032;
+
 /// The image as stored, and its EXIF orientation.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), String> {
     let broken = |e: png::DecodingError| match e {
@@ -16,9 +19,18 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), String> {
         png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: (super::MAX_PIXELS * 8) as usize });
     // Palettes and small bit depths become 8-bit channels, 16-bit channels lose their low byte.
     decoder.set_transformations(png::Transformations::normalize_to_color8());
+    // Neither is used, and both may unpack to far more than they are.
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    let header = decoder.read_header_info().map_err(broken)?;
+    let (width, height) = (header.width, header.height);
+    let pixels_a_byte = (8 * DENSEST).div_ceil(header.bits_per_pixel().max(1) as u64);
+    refuse_huge(u64::from(width), u64::from(height), bytes.len(), pixels_a_byte)?;
     let mut reader = decoder.read_info().map_err(broken)?;
-    let (width, height) = (reader.info().width, reader.info().height);
-    refuse_huge(u64::from(width), u64::from(height))?;
+    // png 0.18.1 panics on such (image-png issue 694).
+    if reader.info().palette.as_ref().is_some_and(|p| p.len() % 3 != 0 || p.len() > 3 * 256) {
+        return Err("broken PNG: its palette is not up to 256 colours of three bytes".to_string());
+    }
     let size = reader.output_buffer_size().ok_or("broken PNG: its size overflows")?;
     let mut buffer = vec![0; size];
     let frame = reader.next_frame(&mut buffer).map_err(broken)?;
@@ -26,13 +38,22 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), String> {
     reader.finish().map_err(broken)?;
     let rgb = match frame.color_type {
         png::ColorType::Rgb => buffer,
-        png::ColorType::Rgba => buffer.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect(),
-        png::ColorType::Grayscale => buffer.iter().flat_map(|&g| [g, g, g]).collect(),
-        png::ColorType::GrayscaleAlpha => buffer.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0]]).collect(),
+        png::ColorType::Rgba => to_rgb(&buffer, 4, |p| [p[0], p[1], p[2]]),
+        png::ColorType::Grayscale => to_rgb(&buffer, 1, |p| [p[0]; 3]),
+        png::ColorType::GrayscaleAlpha => to_rgb(&buffer, 2, |p| [p[0]; 3]),
         png::ColorType::Indexed => return Err("broken PNG: a palette is missing".to_string()),
     };
     let turn = reader.info().exif_metadata.as_deref().map_or(1, orientation::from_exif);
     Ok((Image { width, height, rgb }, turn))
+}
+
+/// RGB from pixels of `channels` bytes, in a buffer that is never grown: growing would take thrice an image's memory.
+fn to_rgb(pixels: &[u8], channels: usize, rgb: impl Fn(&[u8]) -> [u8; 3]) -> Vec<u8> {
+    let mut out = vec![0; pixels.len() / channels * 3];
+    for (to, from) in out.chunks_exact_mut(3).zip(pixels.chunks_exact(channels)) {
+        to.copy_from_slice(&rgb(from));
+    }
+    out
 }
 
 /// Writes a PNG. Equal images give equal bytes.

@@ -32,7 +32,7 @@ pub(super) fn classification(root: &Path, split: Split, options: &ShowOptions) -
 }
 
 pub(super) fn detection(json: &Path, images: &Path, options: &ShowOptions) -> Result<Samples, Error> {
-    let (mut file, _) = coco::read(json)?;
+    let mut file = coco::parse(json, &coco::read(json)?.0)?;
     let inside = images.canonicalize().map_err(|e| Error::io(images, "read the folder of images", e))?;
     // In the order of `DetectionDataset`, so that this and the augmented sheet show the same samples.
     file.images.sort_by_key(|i| i.id);
@@ -54,10 +54,9 @@ pub(super) fn detection(json: &Path, images: &Path, options: &ShowOptions) -> Re
         .into_par_iter()
         .map(|(record, those)| {
             let caption = file_name(&record.file_name);
-            let found = coco::find_image(record.id, &record.file_name, json, images, &inside).0;
-            let picture = match found {
-                Some(finding) => Err(Error::Data(finding.problem)),
-                None => read(&images.join(&record.file_name), record, options.tile),
+            let picture = match coco::find_image(record.id, &record.file_name, json, images, &inside) {
+                Err(finding) => Err(Error::Data(finding.problem)),
+                Ok(_) => read(&images.join(&record.file_name), record, options.tile),
             };
             let marked = picture.and_then(|picture| {
                 let marks: Result<Vec<Mark>, Error> =

@@ -127,7 +127,7 @@ fn instances_that_cannot_be_trained_on_are_dropped() {
         {"id": 1, "image_id": 3, "category_id": 4, "bbox": [5.0, 5.0, 0.0, 10.0], "segmentation": polygon},
         {"id": 2, "image_id": 3, "category_id": 4, "bbox": [5.0, 5.0, 0.5, 10.0], "segmentation": polygon},
         {"id": 3, "image_id": 3, "category_id": 4, "bbox": [5.0, 5.0, 10.0, 10.0], "segmentation": []},
-        {"id": 4, "image_id": 3, "category_id": 4, "bbox": [50.0, 5.0, 10.0, 10.0], "segmentation": polygon},
+        {"id": 4, "image_id": 3, "category_id": 4, "bbox": [30.0, 20.0, 5.0, 5.0], "segmentation": polygon},
         {"id": 5, "image_id": 3, "category_id": 90, "bbox": [10.0, 5.0, 100.0, 10.0], "segmentation": polygon},
     ]);
     write_annotations(dir.path(), &file);

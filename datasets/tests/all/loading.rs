@@ -83,6 +83,7 @@ fn a_broken_sample_can_be_skipped_and_is_counted() {
         assert_eq!(batch.images.len(), 7 * 3 * 12 * 12);
     }
     assert_eq!(data.skipped_samples(), ["train/ant/2.png", "train/ant/3.png"]);
+    assert_eq!(data.skipped_indices(), [2, 3]);
     // Evaluation must not count a neighbour twice: a broken sample is left out, and a batch of only such ones is not
     // sent.
     let data = Arc::new(open(dir.path()).on_bad_sample(OnBadSample::Skip));
@@ -92,6 +93,19 @@ fn a_broken_sample_can_be_skipped_and_is_counted() {
     assert_eq!(data.skipped(), 2);
     let across = data.eval_batch(&[1, 2, 4]).unwrap();
     assert_eq!(across.images, data.eval_batch(&[1, 4]).unwrap().images);
+}
+
+#[test]
+fn a_resumed_run_counts_what_was_skipped_before() {
+    let (dir, data) = small();
+    fs::write(dir.path().join("train/ant/3.png"), "x").unwrap();
+    // Index 99 stems from nowhere; it must not be named.
+    data.restore_skipped(&[5, 1, 99]);
+    assert_eq!((data.skipped(), data.skipped_indices()), (2, vec![1, 5]));
+    let again = open(dir.path()).on_bad_sample(OnBadSample::Skip);
+    again.restore_skipped(&data.skipped_indices());
+    again.eval_batch(&[0, 3]).unwrap();
+    assert_eq!(again.skipped_samples(), ["train/ant/1.png", "train/ant/3.png", "train/bee/1.png"]);
 }
 
 #[test]

@@ -15,3 +15,5 @@ mod sheet;
 mod stats;
 mod support;
 mod transforms;
+#[cfg(unix)]
+mod traps;

@@ -103,7 +103,7 @@ fn coco_categories_with_gaps_become_labels() {
 #[test]
 fn wrong_annotations_are_named_with_the_mend() {
     type Bend = fn(&mut Value);
-    let cases: [(Bend, &[&str]); 15] = [
+    let cases: [(Bend, &[&str]); 17] = [
         (|f| f["annotations"][0]["image_id"] = json!(99), &["annotation 1", "image 99", "does not list"]),
         (|f| f["annotations"][0]["category_id"] = json!(5), &["annotation 1", "category 5"]),
         (|f| f["annotations"][1]["id"] = json!(1), &["annotation id 1 occurs twice"]),
@@ -114,6 +114,8 @@ fn wrong_annotations_are_named_with_the_mend() {
         (|f| f["images"][0]["file_name"] = json!("gone.png"), &["gone.png", "missing"]),
         (|f| f["annotations"][0]["bbox"] = json!([1.0, 2.0, 3.0]), &["annotation 1", "[1, 2, 3]", "four finite"]),
         (|f| f["annotations"][0]["bbox"] = json!([1.0, null, 3.0, 4.0]), &["annotation 1", "null"]),
+        (|f| f["annotations"][0]["bbox"] = json!([40, 2, 3, 4]), &["annotation 1", "lies outside", "40 x 30"]),
+        (|f| f["images"][0]["file_name"] = json!("."), &["image 7", "not a file"]),
         (|f| f["annotations"][1]["segmentation"]["counts"] = json!("! !"), &["annotation 2", "does not decode"]),
         (|f| f["annotations"][1]["segmentation"]["counts"] = json!([5, 5]), &["annotation 2", "sum to 10"]),
         (|f| f["annotations"][1]["segmentation"]["size"] = json!([40, 30]), &["annotation 2", "40 x 30", "30 x 40"]),
@@ -163,8 +165,9 @@ fn odd_but_usable_annotations_are_reported_and_not_fatal() {
     file["annotations"].as_array_mut().unwrap().extend(more.as_array().unwrap().iter().cloned());
     open_detection(dir.path(), &file).unwrap();
     let report = check(dir.path()).unwrap();
-    let what: Vec<&str> = report.problems.iter().map(|p| p.what.as_str()).collect();
-    assert_eq!(report.problems.len(), 3, "{what:?}");
+    assert_eq!(report.problems, []);
+    let what: Vec<&str> = report.remarks.iter().map(|p| p.what.as_str()).collect();
+    assert_eq!(report.remarks.len(), 3, "{what:?}");
     assert!(what.iter().any(|w| w.contains("annotation 3") && w.contains("0 wide")));
     assert!(what.iter().any(|w| w.contains("annotation 4") && w.contains("reaches out")));
     assert!(what.iter().any(|w| w.contains("annotation 5") && w.contains("empty")));

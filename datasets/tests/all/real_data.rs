@@ -26,6 +26,7 @@ fn real_collections_are_clean() {
         let Some(folder) = real(name) else { return };
         let report = check(&folder).unwrap();
         assert_eq!(report.problems, [], "{name}");
+        assert_eq!(report.remarks, [], "{name}");
         assert_eq!((report.images, report.annotations), (images, annotations), "{name}");
     }
 }

@@ -18,6 +18,9 @@ use super::{Image, Rectangle, orientation, refuse_huge};
 /// Largest side that the format can express.
 const MAX_SIDE: usize = 65_535;
 
+/// Most pixels that a byte can hold: a block of 8 x 8 costs one bit at the least, its DC code, in every mode.
+const DENSEST: u64 = 8 * 64;
+
 /// Something that plain baseline pictures don't have. Says nothing more: the general decoder finds the words.
 #[derive(Debug)]
 struct Odd;
@@ -40,7 +43,7 @@ impl<'a> Jpeg<'a> {
         let Ok(header) = Header::read(bytes) else {
             return Ok(None);
         };
-        refuse_huge(u64::from(header.width), u64::from(header.height))?;
+        refuse_huge(u64::from(header.width), u64::from(header.height), bytes.len(), DENSEST)?;
         Ok(Some(Jpeg { bytes, header }))
     }
 
@@ -95,7 +98,7 @@ fn decode_with(bytes: &[u8], strict: bool) -> Result<(Image, u8), String> {
     decoder.decode_headers().map_err(broken)?;
     let info = decoder.info().ok_or("broken JPEG: no header")?;
     let (width, height) = (u32::from(info.width), u32::from(info.height));
-    refuse_huge(u64::from(width), u64::from(height))?;
+    refuse_huge(u64::from(width), u64::from(height), bytes.len(), DENSEST)?;
     let rgb = decoder.decode().map_err(broken)?;
     if rgb.len() as u64 != u64::from(width) * u64::from(height) * 3 {
         return Err("broken JPEG: an unusual number of channels".to_string());
