@@ -12,7 +12,9 @@ use crate::error::{Error, Finding, Problem, problem};
 use crate::fingerprint::Fingerprint;
 use crate::image;
 use crate::imagenet;
+use crate::place::Place;
 use crate::scenes;
+use crate::shards;
 use crate::task::Split;
 
 /// What a folder holds and what is wrong with it.
@@ -31,7 +33,7 @@ pub struct CheckReport {
 }
 
 /// A data set within a folder.
-enum Part {
+pub(crate) enum Part {
     /// A folder with `train/<class>/` and `val/<class>/`.
     Imagenet(PathBuf),
     /// An instances file and its folder of images.
@@ -47,28 +49,13 @@ struct Survey {
 }
 
 /// Reads all of a folder: built-in scenes, ImageNet folders (`train/<class>/`), COCO files
-/// (`annotations/instances_NAME.json` beside a folder NAME, perhaps under `images/`), or a folder with several of
-/// these.
+/// (`annotations/instances_NAME.json` beside a folder NAME, perhaps under `images/`), shards of either, or a folder with
+/// several of these.
 ///
 /// # Errors
 /// When the folder is missing or nothing in it is recognised. Broken files are problems of the report, not errors.
 pub fn check(dir: &Path) -> Result<CheckReport, Error> {
-    if !dir.is_dir() {
-        return Err(Error::missing(dir, "Give a folder that holds data"));
-    }
-    let mut parts = recognise(dir)?;
-    if parts.is_empty() {
-        for folder in folders(dir)? {
-            parts.extend(recognise(&folder)?);
-        }
-    }
-    if parts.is_empty() {
-        return Err(Error::data(
-            dir,
-            "nothing in this folder is recognised as data",
-            "Give a folder with train/<class>/ and val/<class>/, or with annotations/instances_NAME.json and a folder NAME of images",
-        ));
-    }
+    let parts = parts(dir)?;
     let mut survey = Survey {
         root: dir.to_path_buf(),
         report: CheckReport {
@@ -89,6 +76,30 @@ pub fn check(dir: &Path) -> Result<CheckReport, Error> {
     Ok(survey.finish())
 }
 
+/// The data sets in a folder, or in the folders in it.
+///
+/// # Errors
+/// When the folder is missing or nothing in it is recognised.
+pub(crate) fn parts(dir: &Path) -> Result<Vec<Part>, Error> {
+    if !dir.is_dir() {
+        return Err(Error::missing(dir, "Give a folder that holds data"));
+    }
+    let mut parts = recognise(dir)?;
+    if parts.is_empty() {
+        for folder in folders(dir)? {
+            parts.extend(recognise(&folder)?);
+        }
+    }
+    if parts.is_empty() {
+        return Err(Error::data(
+            dir,
+            "nothing in this folder is recognised as data",
+            "Give a folder with train/<class>/ and val/<class>/, or with annotations/instances_NAME.json and a folder NAME of images, or shards (.tar) in their place",
+        ));
+    }
+    Ok(parts)
+}
+
 /// The data sets that lie directly in a folder.
 fn recognise(dir: &Path) -> Result<Vec<Part>, Error> {
     if dir.join(scenes::SETTINGS).is_file() {
@@ -104,6 +115,7 @@ fn recognise(dir: &Path) -> Result<Vec<Part>, Error> {
     for split in Split::ALL {
         let folder = dir.join(split.as_str());
         holds_classes |= folder.is_dir() && !folders(&folder)?.is_empty();
+        holds_classes |= !shards::of_split(dir, split)?.is_empty();
     }
     Ok(if holds_classes { vec![Part::Imagenet(dir.to_path_buf())] } else { Vec::new() })
 }
@@ -120,6 +132,11 @@ fn coco_parts(dir: &Path, annotations: &Path) -> Result<Vec<Part>, Error> {
         }
     }
     Ok(parts)
+}
+
+/// The end of a part's line: ` in 3 shards`, or nothing for folders.
+fn in_shards(shards: usize) -> String {
+    if shards == 0 { String::new() } else { format!(" in {shards} shards") }
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -148,14 +165,20 @@ impl Survey {
                 }
             };
             self.note(findings);
-            let files: Vec<PathBuf> = listing.samples.iter().map(|s| root.join(&s.name)).collect();
+            let places: Vec<Place> = listing.samples.iter().map(|s| s.place(root)).collect();
             self.report.parts.push(format!(
-                "imagenet: {}, {} classes, {} images",
+                "imagenet: {}, {} classes, {} images{}",
                 self.relative(&root.join(split.as_str())),
                 listing.classes.len(),
-                files.len()
+                places.len(),
+                in_shards(listing.shards)
             ));
-            self.read_images(&files, |_, _| Ok(()));
+            self.read_images(&places, |_, _| Ok(()));
+            // A folder's name tells the class of its files; a member's class must be told.
+            for (place, sample) in places.iter().zip(&listing.samples).filter(|_| listing.shards > 0) {
+                let name = format!("{}: label", self.relative(&place.path()));
+                self.digests.insert(name, listing.classes[sample.label].clone());
+            }
             if let Some(training) = &training_classes {
                 for class in listing.classes.iter().filter(|c| !training.contains(c)) {
                     self.report.problems.push(problem(
@@ -181,14 +204,8 @@ impl Survey {
         };
         self.digests.insert(self.relative(json), digest);
         self.report.annotations += file.annotations.len();
-        self.report.parts.push(format!(
-            "coco: {}, {} images, {} annotations, {} categories",
-            self.relative(json),
-            file.images.len(),
-            file.annotations.len(),
-            file.categories.len()
-        ));
-        if !images.is_dir() {
+        if !images.exists() {
+            self.coco_part(json, &file, 0);
             self.report.problems.push(problem(
                 json,
                 format!("its folder of images, {}, is missing", images.display()),
@@ -196,19 +213,30 @@ impl Survey {
             ));
             return;
         }
-        match coco::findings(&file, json, images) {
-            Ok((findings, sizes)) => {
+        match coco::Images::open(images) {
+            Ok((images, findings)) => {
+                self.coco_part(json, &file, images.shards);
                 self.note(findings);
-                // Files that are missing or lead elsewhere are among the findings; the rest can be read.
-                let there: Vec<usize> = (0..sizes.len())
-                    .filter(|&i| images.join(&file.images[i].file_name).is_file())
-                    .filter(|&i| !file.images[i].file_name.contains(".."))
-                    .collect();
-                let paths: Vec<PathBuf> = there.iter().map(|&i| images.join(&file.images[i].file_name)).collect();
-                self.read_images(&paths, |k, image| coco::check_size(&paths[k], image, &file.images[there[k]]));
+                let (findings, found) = coco::findings(&file, json, &images);
+                self.note(findings);
+                // Images that are missing are among the findings; the rest can be read.
+                let (records, places): (Vec<_>, Vec<Place>) =
+                    file.images.iter().zip(found).filter_map(|(image, found)| Some((image, found?.0))).unzip();
+                self.read_images(&places, |k, image| coco::check_size(&places[k].path(), image, records[k]));
             }
             Err(error) => self.report.problems.push(error.into_problem()),
         }
+    }
+
+    fn coco_part(&mut self, json: &Path, file: &coco::File, shards: usize) {
+        self.report.parts.push(format!(
+            "coco: {}, {} images{}, {} annotations, {} categories",
+            self.relative(json),
+            file.images.len(),
+            in_shards(shards),
+            file.annotations.len(),
+            file.categories.len()
+        ));
     }
 
     fn note(&mut self, findings: Vec<Finding>) {
@@ -217,27 +245,24 @@ impl Survey {
     }
 
     /// Reads and decodes images in parallel; `judge` gets each decoded one.
-    fn read_images(&mut self, files: &[PathBuf], judge: impl Fn(usize, &image::Image) -> Result<(), Error> + Sync) {
-        let read: Vec<(Option<String>, Option<Problem>)> = files
+    fn read_images(&mut self, places: &[Place], judge: impl Fn(usize, &image::Image) -> Result<(), Error> + Sync) {
+        let read: Vec<(Option<String>, Option<Problem>)> = places
             .par_iter()
             .enumerate()
-            .map(|(k, path)| {
-                let bytes = match fs::read(path) {
+            .map(|(k, place)| {
+                let bytes = match place.read() {
                     Ok(bytes) => bytes,
-                    Err(e) => {
-                        let problem = Error::io(path, "read the image", e).into_problem();
-                        return (None, Some(problem));
-                    }
+                    Err(error) => return (None, Some(error.into_problem())),
                 };
                 let digest = blake3::hash(&bytes).to_hex().to_string();
-                let outcome = image::decode_bytes(path, &bytes).and_then(|image| judge(k, &image));
+                let outcome = image::decode_bytes(&place.path(), &bytes).and_then(|image| judge(k, &image));
                 (Some(digest), outcome.err().map(Error::into_problem))
             })
             .collect();
-        self.report.images += files.len();
-        for (path, (digest, problem)) in files.iter().zip(read) {
+        self.report.images += places.len();
+        for (place, (digest, problem)) in places.iter().zip(read) {
             if let Some(digest) = digest {
-                self.digests.insert(self.relative(path), digest);
+                self.digests.insert(self.relative(&place.path()), digest);
             }
             self.report.problems.extend(problem);
         }

@@ -1,12 +1,14 @@
-//! Detection and instance segmentation from COCO files: `parse` reads the JSON, `validate` judges it, this room makes
-//! samples.
+//! Detection and instance segmentation from COCO files: `parse` reads the JSON, `images` finds what it names, `validate`
+//! judges it, this room makes samples.
 
+mod images;
 mod parse;
 mod validate;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::parse::{Image as ImageRecord, read};
+pub(crate) use self::images::Images;
+pub(crate) use self::parse::{File, Image as ImageRecord, read};
 pub(crate) use self::validate::findings;
 use crate::augment::detection::Placement;
 use crate::batch::DetectionBatch;
@@ -17,6 +19,7 @@ use crate::image;
 use crate::loader::BatchSource;
 use crate::mask::{MaskError, Rle};
 use crate::order::Pick;
+use crate::place::Place;
 use crate::rng::{Rng, Stream};
 use crate::samples::{self, Skipped};
 use crate::task::Split;
@@ -24,7 +27,6 @@ use crate::task::Split;
 /// One split of a COCO data set.
 #[derive(Debug)]
 pub struct DetectionDataset {
-    images_folder: PathBuf,
     annotations: PathBuf,
     options: DetectionOptions,
     image_size: usize,
@@ -40,6 +42,7 @@ pub struct DetectionDataset {
 #[derive(Debug)]
 struct Entry {
     record: ImageRecord,
+    place: Place,
     bytes: u64,
     instances: Vec<Instance>,
 }
@@ -88,6 +91,9 @@ impl DetectionDataset {
     /// labels number the categories from 0 by ascending id. Crowds stay in the file for evaluation and are not trained
     /// on.
     ///
+    /// `images` is a folder of image files, a folder of shards (`.tar`), or one shard. In shards an image is the member
+    /// of its `file_name`, else the only one of its key (the name without extension), with or without folders.
+    ///
     /// # Errors
     /// [`Error::Json`] with line and column; [`Error::Data`] naming file and annotation for anything that contradicts
     /// itself: an unknown image or category, a repeated id, a box that is not four finite numbers, a mask that does not
@@ -99,14 +105,16 @@ impl DetectionDataset {
         options: &DetectionOptions,
         image_size: u32,
     ) -> Result<Self, Error> {
-        if !images.is_dir() {
+        if !images.exists() {
             return Err(Error::missing(
                 images,
-                format!("Point data.coco.{split}_images at the folder of the {split} images"),
+                format!("Point data.coco.{split}_images at the folder or shards of the {split} images"),
             ));
         }
         let (file, digest) = read(annotations)?;
-        let (found, sizes) = findings(&file, annotations, images)?;
+        let (images, found) = Images::open(images)?;
+        stop_at_fatal(&found)?;
+        let (found, places) = findings(&file, annotations, &images);
         stop_at_fatal(&found)?;
         let mut categories = file.categories;
         categories.sort_by_key(|c| c.id);
@@ -114,8 +122,10 @@ impl DetectionDataset {
         let mut entries: Vec<Entry> = file
             .images
             .into_iter()
-            .zip(sizes)
-            .map(|(record, bytes)| Entry { record, bytes, instances: Vec::new() })
+            .zip(places)
+            // All are there: `findings` was clean.
+            .filter_map(|(record, found)| found.map(|(place, bytes)| (record, place, bytes)))
+            .map(|(record, place, bytes)| Entry { record, place, bytes, instances: Vec::new() })
             .collect();
         entries.sort_by_key(|e| e.record.id);
         for annotation in file.annotations {
@@ -133,7 +143,6 @@ impl DetectionDataset {
             }
         }
         Ok(DetectionDataset {
-            images_folder: images.to_path_buf(),
             annotations: annotations.to_path_buf(),
             options: options.clone(),
             image_size: image_size as usize,
@@ -229,11 +238,17 @@ impl DetectionDataset {
         digest.finish()
     }
 
+    /// Where an image lies, and its size in bytes.
+    pub(crate) fn place(&self, index: usize) -> (Place, u64) {
+        let entry = &self.entries[index];
+        (entry.place.clone(), entry.bytes)
+    }
+
     /// Reads an image and checks it against the size that the file states.
     fn decode(&self, index: usize) -> Result<image::Image, Error> {
-        let record = &self.entries[index].record;
-        let path = self.images_folder.join(&record.file_name);
-        let image = image::decode(&path)?;
+        let Entry { record, place, .. } = &self.entries[index];
+        let path = place.path();
+        let image = image::decode_bytes(&path, &place.read()?)?;
         check_size(&path, &image, record)?;
         Ok(image)
     }

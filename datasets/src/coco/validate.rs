@@ -1,24 +1,24 @@
-//! Judges a parsed COCO file against itself and against its folder of images. Decodes masks, not pixels.
+//! Judges a parsed COCO file against itself and against its images. Decodes masks, not pixels.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Component, Path};
+use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::images::Images;
 use super::parse::{Annotation, File, Segmentation};
-use crate::error::{Error, Finding};
+use crate::error::Finding;
 use crate::image::MAX_PIXELS;
-use crate::imagenet::{leaves, link_out};
+use crate::place::Place;
 
 /// A box may overhang its image by this many pixels before it is worth a remark: annotation tools round.
 const OVERHANG: f64 = 1.0;
 
-/// Everything wrong with a file, in the file's order, and the size in bytes of each image file (0 where there is none).
-///
-/// # Errors
-/// Only when the folder of images cannot be read.
-pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<Finding>, Vec<u64>), Error> {
-    let inside = images.canonicalize().map_err(|e| Error::io(images, "read the folder of images", e))?;
+/// Where an image lies, and its size in bytes; `None` where it is missing.
+pub(crate) type Found = Option<(Place, u64)>;
+
+/// Everything wrong with a file, in the file's order, and where each of its images lies.
+pub(crate) fn findings(file: &File, path: &Path, images: &Images) -> (Vec<Finding>, Vec<Found>) {
     let mut found = Vec::new();
     if file.images.is_empty() {
         found.push(Finding::fatal(path, "it lists no images", "Give a file with images"));
@@ -62,10 +62,12 @@ pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<F
             ));
         }
     }
-    let on_disk: Vec<(Option<Finding>, u64)> =
-        file.images.par_iter().map(|image| find_image(image.id, &image.file_name, path, images, &inside)).collect();
-    let bytes = on_disk.iter().map(|(_, bytes)| *bytes).collect();
-    found.extend(on_disk.into_iter().filter_map(|(finding, _)| finding));
+    let looked_up: Vec<Result<_, Finding>> =
+        file.images.par_iter().map(|image| images.find(image.id, &image.file_name, path)).collect();
+    let mut places = Vec::with_capacity(looked_up.len());
+    for result in looked_up {
+        places.push(result.map_err(|finding| found.push(finding)).ok());
+    }
     let mut ids = HashSet::new();
     for annotation in &file.annotations {
         if !ids.insert(annotation.id) {
@@ -82,26 +84,7 @@ pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<F
         .map(|a| judge(a, path, sizes.get(&a.image_id), categories.contains(&a.category_id)))
         .collect();
     found.extend(judged.into_iter().flatten());
-    Ok((found, bytes))
-}
-
-/// Whether an image file is there, inside its folder.
-fn find_image(id: u64, name: &str, path: &Path, images: &Path, inside: &Path) -> (Option<Finding>, u64) {
-    let normal = |c: Component| matches!(c, Component::Normal(_) | Component::CurDir);
-    if name.is_empty() || !Path::new(name).components().all(normal) {
-        let what = format!("image {id}: file_name `{name}` leads out of the folder of images");
-        return (Some(Finding::fatal(path, what, "Give a name relative to that folder, without `..`")), 0);
-    }
-    let file = images.join(name);
-    let Ok(meta) = std::fs::metadata(&file) else {
-        let what = format!("the image is missing (image {id} of {})", path.display());
-        return (Some(Finding::fatal(&file, what, "Restore it, or remove its record")), 0);
-    };
-    let is_link = std::fs::symlink_metadata(&file).is_ok_and(|m| m.is_symlink());
-    if is_link && leaves(&file, inside) {
-        return (Some(link_out(&file)), 0);
-    }
-    (None, meta.len())
+    (found, places)
 }
 
 /// What is wrong with one annotation, given its image's height and width.

@@ -56,6 +56,17 @@ pub(crate) fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<Image, Error> {
     Ok(orientation::upright(image, orientation))
 }
 
+/// The extension that fits an image's content.
+pub(crate) fn extension(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.starts_with(&[0xFF, 0xD8]) {
+        Some("jpg")
+    } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        Some("png")
+    } else {
+        None
+    }
+}
+
 /// The message for an image over [`MAX_PIXELS`], or nothing.
 fn refuse_huge(width: u64, height: u64) -> Result<(), String> {
     if width.saturating_mul(height) > MAX_PIXELS {

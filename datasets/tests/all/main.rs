@@ -6,5 +6,6 @@ mod loading;
 mod readers;
 mod real_data;
 mod scenes;
+mod shards;
 mod support;
 mod transforms;
