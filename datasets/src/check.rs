@@ -36,7 +36,7 @@ pub struct CheckReport {
 pub(crate) enum Part {
     /// A folder with `train/<class>/` and `val/<class>/`.
     Imagenet(PathBuf),
-    /// An instances file and its folder of images.
+    /// An instances file and its folder of images; or a folder of shards as both.
     Coco { json: PathBuf, images: PathBuf },
 }
 
@@ -110,6 +110,10 @@ fn recognise(dir: &Path) -> Result<Vec<Part>, Error> {
     let annotations = dir.join("annotations");
     if annotations.is_dir() {
         return coco_parts(dir, &annotations);
+    }
+    let inside = dir.canonicalize().map_err(|e| Error::io(dir, "read the folder", e))?;
+    if dir.join(coco::CATEGORIES).is_file() && !shards::in_folder(dir, &inside)?.is_empty() {
+        return Ok(vec![Part::Coco { json: dir.to_path_buf(), images: dir.to_path_buf() }]);
     }
     let mut holds_classes = false;
     for split in Split::ALL {
@@ -270,7 +274,7 @@ impl Survey {
 
     fn relative(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
-        relative.display().to_string()
+        if relative == Path::new("") { ".".to_string() } else { relative.display().to_string() }
     }
 
     fn finish(mut self) -> CheckReport {

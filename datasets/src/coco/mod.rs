@@ -1,14 +1,17 @@
-//! Detection and instance segmentation from COCO files: `parse` reads the JSON, `images` finds what it names, `validate`
-//! judges it, this room makes samples.
+//! Detection and instance segmentation from COCO files: `records` and `parse` read the JSON, `images` finds what it
+//! names, `validate` judges it, this room makes samples.
 
 mod images;
 mod parse;
+mod records;
 mod validate;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::images::Images;
 pub(crate) use self::parse::{File, Image as ImageRecord, read};
+pub(crate) use self::records::CATEGORIES;
+pub use self::records::instances_json;
 pub(crate) use self::validate::findings;
 use crate::augment::detection::Placement;
 use crate::batch::DetectionBatch;
@@ -93,6 +96,7 @@ impl DetectionDataset {
     ///
     /// `images` is a folder of image files, a folder of shards (`.tar`), or one shard. In shards an image is the member
     /// of its `file_name`, else the only one of its key (the name without extension), with or without folders.
+    /// `annotations` may be such a folder or shard too: [`instances_json`].
     ///
     /// # Errors
     /// [`Error::Json`] with line and column; [`Error::Data`] naming file and annotation for anything that contradicts
@@ -212,9 +216,17 @@ impl DetectionDataset {
         (h, w)
     }
 
-    /// The instances file.
+    /// The instances file, or the folder or shard that holds the records.
     pub fn annotations_path(&self) -> &Path {
         &self.annotations
+    }
+
+    /// The text of the instances file, which evaluation needs; put together where shards hold the records.
+    ///
+    /// # Errors
+    /// As [`instances_json`].
+    pub fn ground_truth_json(&self) -> Result<Vec<u8>, Error> {
+        instances_json(&self.annotations)
     }
 
     /// Distinct samples that could not be read so far.

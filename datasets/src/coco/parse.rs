@@ -184,7 +184,7 @@ impl<'de> Deserialize<'de> for Counts {
 
 /// Reads a file; also the BLAKE3 digest of its bytes.
 pub(crate) fn read(path: &Path) -> Result<(File, String), Error> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read the annotations", e))?;
+    let bytes = super::instances_json(path)?;
     let file = serde_json::from_slice(&bytes).map_err(|e| {
         Error::json(
             path,

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use self::writer::Sample;
 use crate::check::{self, Part};
-use crate::coco::DetectionDataset;
+use crate::coco::{CATEGORIES, DetectionDataset, instances_json};
 use crate::config::{ClassificationOptions, DetectionOptions};
 use crate::error::Error;
 use crate::imagenet::ClassificationDataset;
@@ -52,7 +52,7 @@ pub struct PackReport {
 /// - classification: `SPLIT/SPLIT-000000.tar` with `KEY.jpg` (or `.png`, as the content is) and `KEY.cls`, and
 ///   `classes.txt`, whose lines the labels count from 0;
 /// - detection: `NAME/NAME-000000.tar` with `KEY.jpg` and `KEY.json` (`{"image": .., "annotations": [..]}`, the records
-///   as they are), and a copy of `annotations/instances_NAME.json`.
+///   as they are), `NAME/categories.json`, and a copy of `annotations/instances_NAME.json`.
 ///
 /// The same data gives the same bytes. It is written in `<out>.partial` and renamed when complete; a run that fails
 /// removes what it wrote.
@@ -95,8 +95,9 @@ fn pack_parts(dir: &Path, partial: &Path, parts: &[Part], options: &PackOptions)
         match part {
             Part::Imagenet(root) => packing.classification(root, &below(root))?,
             Part::Coco { json, images } => {
-                let base = json.parent().and_then(Path::parent).unwrap_or(dir);
-                packing.detection(json, images, &below(base))?;
+                // `base/annotations/instances_NAME.json`, or the folder of shards `base/NAME`.
+                let base = if json.is_dir() { json.parent() } else { json.parent().and_then(Path::parent) };
+                packing.detection(json, images, &below(base.unwrap_or(dir)))?;
             }
         }
     }
@@ -161,7 +162,7 @@ impl Packing<'_> {
 
     /// Packs the images that a file lists.
     fn detection(&mut self, json: &Path, images: &Path, below: &Path) -> Result<(), Error> {
-        let text = fs::read(json).map_err(|e| Error::io(json, "read the annotations", e))?;
+        let text = instances_json(json)?;
         let data = DetectionDataset::open(images, json, Split::Train, &DetectionOptions::default(), 1)?;
         let mut keys = HashMap::new();
         let mut samples = Vec::with_capacity(data.len());
@@ -179,9 +180,12 @@ impl Packing<'_> {
         let stem = json.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let name = stem.strip_prefix("instances_").unwrap_or(&stem);
         self.write(&below.join(name), name, &samples, "json", |i| records.of(data.image_id(i)))?;
-        let copy = self.partial.join(below).join("annotations").join(format!("{stem}.json"));
-        make_folder(copy.parent().unwrap_or(self.partial))?;
-        fs::write(&copy, text).map_err(|e| Error::io(&copy, "write the annotations", e))
+        let list = self.partial.join(below).join(name).join(CATEGORIES);
+        fs::write(&list, records.categories.get()).map_err(|e| Error::io(&list, "write the categories", e))?;
+        let folder = self.partial.join(below).join("annotations");
+        make_folder(&folder)?;
+        let copy = folder.join(format!("instances_{name}.json"));
+        fs::write(&copy, &text).map_err(|e| Error::io(&copy, "write the annotations", e))
     }
 
     /// Writes a folder of shards; `side(i)` is the member beside image i.
@@ -205,7 +209,11 @@ impl Packing<'_> {
 }
 
 /// The records of an instances file, each as it is written there.
-struct Records<'a>(HashMap<u64, (&'a str, Vec<&'a str>)>);
+struct Records<'a> {
+    /// An image's record and its annotations, by id.
+    images: HashMap<u64, (&'a str, Vec<&'a str>)>,
+    categories: &'a RawValue,
+}
 
 impl<'a> Records<'a> {
     fn parse(text: &'a [u8], path: &Path) -> Result<Self, Error> {
@@ -215,6 +223,8 @@ impl<'a> Records<'a> {
             images: Vec<&'a RawValue>,
             #[serde(borrow)]
             annotations: Vec<&'a RawValue>,
+            #[serde(borrow)]
+            categories: &'a RawValue,
         }
         #[derive(Deserialize)]
         struct Image {
@@ -226,23 +236,23 @@ impl<'a> Records<'a> {
         }
         let wrap = |e: serde_json::Error| Error::json(path, &e, "It must be a COCO instances file");
         let file: File = serde_json::from_slice(text).map_err(wrap)?;
-        let mut records = HashMap::with_capacity(file.images.len());
+        let mut images = HashMap::with_capacity(file.images.len());
         for raw in file.images {
             let image: Image = serde_json::from_str(raw.get()).map_err(wrap)?;
-            records.insert(image.id, (raw.get(), Vec::new()));
+            images.insert(image.id, (raw.get(), Vec::new()));
         }
         for raw in file.annotations {
             let annotation: Annotation = serde_json::from_str(raw.get()).map_err(wrap)?;
-            if let Some((_, annotations)) = records.get_mut(&annotation.image_id) {
+            if let Some((_, annotations)) = images.get_mut(&annotation.image_id) {
                 annotations.push(raw.get());
             }
         }
-        Ok(Records(records))
+        Ok(Records { images, categories: file.categories })
     }
 
     /// The JSON beside an image.
     fn of(&self, id: u64) -> Vec<u8> {
-        let (image, annotations) = self.0.get(&id).map_or(("null", &[][..]), |(image, all)| (image, all));
+        let (image, annotations) = self.images.get(&id).map_or(("null", &[][..]), |(image, all)| (image, all));
         format!("{{\"image\": {image}, \"annotations\": [{}]}}\n", annotations.join(", ")).into_bytes()
     }
 }

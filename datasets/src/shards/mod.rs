@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 pub(crate) use self::listing::{CLASSES, list};
 pub(crate) use self::walk::{Member, Walk, clean, inside};
+use crate::coco::CATEGORIES;
 use crate::error::{Error, Finding, stop_at_fatal};
 use crate::imagenet::{leaves, link_out};
 use crate::place::Shard;
@@ -46,7 +47,7 @@ pub(crate) fn in_folder(folder: &Path, inside: &Path) -> Result<Vec<PathBuf>, Er
 }
 
 /// The shards of a split: those in `root/<split>/` when there are no class folders, or else, when that folder is
-/// missing, those in `root` whose name says the split.
+/// missing, those in `root` whose name says the split. Shards beside [`CATEGORIES`] are for detection.
 ///
 /// # Errors
 /// As [`in_folder`]; a name that says both splits.
@@ -63,10 +64,11 @@ pub(crate) fn of_split(root: &Path, split: Split) -> Result<Vec<PathBuf>, Error>
                 return Ok(Vec::new());
             }
         }
-        return in_folder(&folder, &within);
+        return if folder.join(CATEGORIES).is_file() { Ok(Vec::new()) } else { in_folder(&folder, &within) };
     }
     let mut found = Vec::new();
-    for path in in_folder(root, &within)? {
+    let shards = if root.join(CATEGORIES).is_file() { Vec::new() } else { in_folder(root, &within)? };
+    for path in shards {
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
         let says = |split: Split| name.contains(split.as_str());
         if says(Split::Train) && says(Split::Val) {
@@ -95,7 +97,7 @@ pub(crate) fn open(path: &Path) -> (Option<Arc<Shard>>, Vec<Member>, Vec<Finding
 }
 
 /// Hands each member to `take`, up to the first damage.
-fn read(
+pub(crate) fn read(
     path: &Path,
     mut take: impl FnMut(&mut Walk, Member) -> Result<(), Error>,
 ) -> (Option<Arc<Shard>>, Option<Error>) {

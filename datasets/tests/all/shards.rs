@@ -140,6 +140,19 @@ fn scenes_from_shards_are_what_folders_give() {
         (train, eval)
     });
     assert_eq!(batches[0], batches[1]);
+    // The shards hold the records too.
+    let alone = detect(&detection.join("train"), &detection.join("train")).unwrap();
+    let picks = picks_for_step(24, 24, 5, 0);
+    assert_eq!(
+        alone.train_batch(&picks, 5).unwrap(),
+        detect(&detection.join("train"), &annotations).unwrap().train_batch(&picks, 5).unwrap()
+    );
+    let json = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap();
+    let (whole, joined) = (json(&fs::read(&annotations).unwrap()), json(&alone.ground_truth_json().unwrap()));
+    assert_eq!(
+        [&whole["images"], &whole["annotations"], &whole["categories"]],
+        [&joined["images"], &joined["annotations"], &joined["categories"]]
+    );
     let report = check(&packed).unwrap();
     assert_eq!(report.problems, []);
     assert_eq!((report.images, report.annotations), (60, check(&made).unwrap().annotations));
@@ -155,6 +168,41 @@ fn scenes_from_shards_are_what_folders_give() {
     assert!(
         record["annotations"].as_array().unwrap().iter().all(|a| a["image_id"] == 1 && a["segmentation"].is_object())
     );
+}
+
+#[test]
+fn shards_with_records_need_no_instances_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = coco(dir.path());
+    let annotations = write_annotations(dir.path(), &file);
+    let packed = dir.path().join("packed");
+    pack(dir.path(), &packed, &PackOptions { shard_bytes: 1 }).unwrap();
+    let whole = check(&packed).unwrap();
+    fs::remove_dir_all(packed.join("annotations")).unwrap();
+    let train = packed.join("train");
+    for (root, name) in [(&packed, "train"), (&train, ".")] {
+        let report = check(root).unwrap();
+        assert_eq!((report.images, report.annotations, &report.problems), (2, 2, &whole.problems));
+        assert_eq!(report.parts, [format!("coco: {name}, 2 images in 2 shards, 2 annotations, 2 categories")]);
+    }
+    let again = dir.path().join("again");
+    pack(&packed, &again, &PackOptions { shard_bytes: 1 }).unwrap();
+    let one = again.join("train/train-000001.tar");
+    assert_eq!(fs::read(&one).unwrap(), fs::read(train.join("train-000001.tar")).unwrap());
+    // One shard with its own records.
+    let data = detect(&one, &one).unwrap();
+    assert_eq!((data.len(), data.image_name(0)), (1, "b.png"));
+    let message = |path: &Path| detect(&train, path).map(|_| ()).unwrap_err().to_string();
+    shard(&one, &[("b.json", b"{\"image\": {\"id\": 7}, \"annotations\": []}")]);
+    assert!(
+        message(&one).contains("train-000001.tar: b.json: line 1, column 19: missing field `file_name`"),
+        "{}",
+        message(&one)
+    );
+    fs::remove_file(again.join("train/categories.json")).unwrap();
+    assert!(message(&one).contains("categories.json: cannot read"), "{}", message(&one));
+    assert!(message(&dir.path().join("train")).contains("without shards"));
+    assert!(detect(&train, &annotations).is_ok());
 }
 
 #[test]
