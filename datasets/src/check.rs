@@ -139,8 +139,8 @@ fn coco_parts(dir: &Path, annotations: &Path) -> Result<Vec<Part>, Error> {
 }
 
 /// The end of a part's line: ` in 3 shards`, or nothing for folders.
-fn in_shards(shards: usize) -> String {
-    if shards == 0 { String::new() } else { format!(" in {shards} shards") }
+fn in_shards(n: usize) -> String {
+    if n == 0 { String::new() } else { format!(" in {}", shards::count(n)) }
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -185,11 +185,14 @@ impl Survey {
             }
             if let Some(training) = &training_classes {
                 for class in listing.classes.iter().filter(|c| !training.contains(c)) {
-                    self.report.problems.push(problem(
-                        &root.join(split.as_str()).join(class),
-                        "this class has no training images",
-                        "Rename the folder, remove it, or add the class to train/",
-                    ));
+                    let folder = root.join(split.as_str());
+                    self.report.problems.push(if listing.shards == 0 {
+                        let mend = "Rename the folder, remove it, or add the class to train/";
+                        problem(&folder.join(class), "this class has no training images", mend)
+                    } else {
+                        let mend = "Mend the labels, or add the class to the training shards";
+                        problem(&folder, format!("the class `{class}` has no training images"), mend)
+                    });
                 }
             } else {
                 training_classes = Some(listing.classes);

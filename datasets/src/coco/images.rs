@@ -130,7 +130,8 @@ impl Images {
             let what = format!("the image is missing (image {id} of {})", json.display());
             return Finding::fatal(&self.path.join(name), what, "Restore it, or remove its record");
         }
-        let what = format!("`{name}` is in none of its {} shards (image {id} of {})", self.shards, json.display());
+        let shards = shards::count(self.shards);
+        let what = format!("`{name}` is not in its {shards} (image {id} of {})", json.display());
         Finding::fatal(&self.path, what, "Pack the image too, or remove its record")
     }
 }

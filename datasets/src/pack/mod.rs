@@ -17,7 +17,7 @@ use crate::config::{ClassificationOptions, DetectionOptions};
 use crate::error::Error;
 use crate::imagenet::ClassificationDataset;
 use crate::scenes::{make_folder, partial_folder};
-use crate::shards::{CLASSES, key_of};
+use crate::shards::{self, CLASSES, key_of};
 use crate::task::Split;
 
 /// How shards are cut.
@@ -200,7 +200,8 @@ impl Packing<'_> {
         let folder: PathBuf = self.partial.join(below);
         make_folder(&folder)?;
         let written = writer::write(&folder, name, samples, extension, side, self.options.shard_bytes)?;
-        self.report.parts.push(format!("{}: {} images in {} shards", below.display(), samples.len(), written.len()));
+        let shards = shards::count(written.len());
+        self.report.parts.push(format!("{}: {} images in {shards}", below.display(), samples.len()));
         self.report.images += samples.len();
         self.report.shards += written.len();
         self.report.bytes += written.iter().sum::<u64>();

@@ -16,6 +16,11 @@ use crate::imagenet::{leaves, link_out};
 use crate::place::Shard;
 use crate::task::Split;
 
+/// `1 shard`, `3 shards`.
+pub(crate) fn count(shards: usize) -> String {
+    if shards == 1 { "1 shard".to_string() } else { format!("{shards} shards") }
+}
+
 /// Whether a path is named like a shard and is a file.
 pub(crate) fn is_shard(path: &Path) -> bool {
     let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
