@@ -3,6 +3,7 @@
 
 mod images;
 mod parse;
+pub(crate) mod raw;
 mod records;
 mod validate;
 
@@ -10,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use self::images::Images;
 pub(crate) use self::parse::{File, Image as ImageRecord, read};
-pub(crate) use self::records::CATEGORIES;
 pub use self::records::instances_json;
+pub(crate) use self::records::{CATEGORIES, utf8};
 pub(crate) use self::validate::findings;
 use crate::augment::detection::Placement;
 use crate::batch::DetectionBatch;

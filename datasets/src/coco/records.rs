@@ -5,9 +5,9 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::parse::{Annotation, Image};
+use super::parse::{Annotation, Category, Image};
+use super::raw::{elements, member as value_of};
 use crate::error::Error;
 use crate::shards::{self, inside, key_and_extension};
 
@@ -40,7 +40,8 @@ pub fn instances_json(path: &Path) -> Result<Vec<u8>, Error> {
     }
     let list = folder.join(CATEGORIES);
     let categories = fs::read_to_string(&list).map_err(|e| Error::io(&list, "read the shards' categories", e))?;
-    let categories: &RawValue = serde_json::from_str(&categories)
+    // Read for its errors, which here can name the file; so below.
+    let _: Vec<Category> = serde_json::from_str(&categories)
         .map_err(|e| Error::json(&list, &e, "It must be a list of COCO categories"))?;
     let read: Vec<Result<Records, Error>> = paths.par_iter().map(|path| records(path)).collect();
     let (mut images, mut annotations) = (Vec::new(), Vec::new());
@@ -64,14 +65,6 @@ struct Records {
 /// The records in a shard, in its order.
 fn records(path: &Path) -> Result<Records, Error> {
     #[derive(Deserialize)]
-    struct Raw<'a> {
-        #[serde(borrow)]
-        image: &'a RawValue,
-        #[serde(borrow)]
-        annotations: Vec<&'a RawValue>,
-    }
-    // Read for its errors, which here can name the member.
-    #[derive(Deserialize)]
     struct Typed {
         #[serde(rename = "image")]
         _image: Image,
@@ -84,14 +77,20 @@ fn records(path: &Path) -> Result<Records, Error> {
             return Ok(());
         }
         let text = walk.contents(&member, MAX_RECORD)?;
-        let raw = serde_json::from_slice::<Typed>(text).and_then(|_| serde_json::from_slice::<Raw>(text));
-        let raw = raw.map_err(|e| {
+        let path = inside(path, &member.name);
+        let _: Typed = serde_json::from_slice(text).map_err(|e| {
             let mend = "Give {\"image\": .., \"annotations\": [..]}, or point the config at an instances JSON";
-            Error::json(&inside(path, &member.name), &e, mend)
+            Error::json(&path, &e, mend)
         })?;
-        records.images.push(raw.image.get().to_string());
-        records.annotations.extend(raw.annotations.iter().map(|annotation| annotation.get().to_string()));
+        let text = utf8(text, &path)?;
+        records.images.extend(value_of(text, "image").map(str::to_string));
+        records.annotations.extend(elements(value_of(text, "annotations").unwrap_or("")).map(str::to_string));
         Ok(())
     });
     error.map_or(Ok(records), Err)
+}
+
+/// Text of a file that parsed as JSON, where only strings that are not read may still be no UTF-8.
+pub(crate) fn utf8<'a>(text: &'a [u8], path: &Path) -> Result<&'a str, Error> {
+    std::str::from_utf8(text).map_err(|e| Error::data(path, e.to_string(), "Write it as UTF-8"))
 }

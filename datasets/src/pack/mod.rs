@@ -8,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use self::writer::Sample;
 use crate::check::{self, Part};
-use crate::coco::{CATEGORIES, DetectionDataset, instances_json};
+use crate::coco::raw::{elements, member};
+use crate::coco::{CATEGORIES, DetectionDataset, instances_json, utf8};
 use crate::config::{ClassificationOptions, DetectionOptions};
 use crate::error::Error;
 use crate::imagenet::ClassificationDataset;
@@ -176,12 +176,12 @@ impl Packing<'_> {
             let (place, bytes) = data.place(i);
             samples.push(Sample { key, place, bytes });
         }
-        let records = Records::parse(&text, json)?;
+        let records = Records::parse(utf8(&text, json)?, json)?;
         let stem = json.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let name = stem.strip_prefix("instances_").unwrap_or(&stem);
         self.write(&below.join(name), name, &samples, "json", |i| records.of(data.image_id(i)))?;
         let list = self.partial.join(below).join(name).join(CATEGORIES);
-        fs::write(&list, records.categories.get()).map_err(|e| Error::io(&list, "write the categories", e))?;
+        fs::write(&list, records.categories).map_err(|e| Error::io(&list, "write the categories", e))?;
         let folder = self.partial.join(below).join("annotations");
         make_folder(&folder)?;
         let copy = folder.join(format!("instances_{name}.json"));
@@ -213,20 +213,11 @@ impl Packing<'_> {
 struct Records<'a> {
     /// An image's record and its annotations, by id.
     images: HashMap<u64, (&'a str, Vec<&'a str>)>,
-    categories: &'a RawValue,
+    categories: &'a str,
 }
 
 impl<'a> Records<'a> {
-    fn parse(text: &'a [u8], path: &Path) -> Result<Self, Error> {
-        #[derive(Deserialize)]
-        struct File<'a> {
-            #[serde(borrow)]
-            images: Vec<&'a RawValue>,
-            #[serde(borrow)]
-            annotations: Vec<&'a RawValue>,
-            #[serde(borrow)]
-            categories: &'a RawValue,
-        }
+    fn parse(text: &'a str, path: &Path) -> Result<Self, Error> {
         #[derive(Deserialize)]
         struct Image {
             id: u64,
@@ -236,19 +227,19 @@ impl<'a> Records<'a> {
             image_id: u64,
         }
         let wrap = |e: serde_json::Error| Error::json(path, &e, "It must be a COCO instances file");
-        let file: File = serde_json::from_slice(text).map_err(wrap)?;
-        let mut images = HashMap::with_capacity(file.images.len());
-        for raw in file.images {
-            let image: Image = serde_json::from_str(raw.get()).map_err(wrap)?;
-            images.insert(image.id, (raw.get(), Vec::new()));
+        let list = |key| member(text, key).unwrap_or("[]");
+        let mut images = HashMap::new();
+        for record in elements(list("images")) {
+            let image: Image = serde_json::from_str(record).map_err(wrap)?;
+            images.insert(image.id, (record, Vec::new()));
         }
-        for raw in file.annotations {
-            let annotation: Annotation = serde_json::from_str(raw.get()).map_err(wrap)?;
+        for record in elements(list("annotations")) {
+            let annotation: Annotation = serde_json::from_str(record).map_err(wrap)?;
             if let Some((_, annotations)) = images.get_mut(&annotation.image_id) {
-                annotations.push(raw.get());
+                annotations.push(record);
             }
         }
-        Ok(Records { images, categories: file.categories })
+        Ok(Records { images, categories: list("categories") })
     }
 
     /// The JSON beside an image.
