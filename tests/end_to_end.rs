@@ -72,7 +72,7 @@ fn run_status_run_again_report_predict() {
     assert!(page.contains("mtl-vit") && !page.contains("src=\"http"));
     assert!(fs::read_to_string(dir.join("pages/report.md")).unwrap().contains("stl"));
 
-    let images = "out/data/scenes-32x32-s0/detection/val";
+    let images = "out/data/shapes-32x32-s0/detection/val";
     adamv(dir, &["predict", "--cell", "out/mtl-vit-vit-micro-s0", "--images", images, "--out", "predicted"]).expect(0);
     assert!(dir.join("predicted/classification.json").is_file());
     assert!(json(&dir.join("predicted/detection.json")).is_array());

@@ -9,6 +9,8 @@ pub struct ClassificationBatch {
     pub labels: Vec<i64>,
     /// `[B]`, positions in the data set.
     pub indices: Vec<usize>,
+    /// Weight of a sample's own label; the rest is the label of its partner B - 1 - i. 1 when nothing was mixed.
+    pub lambda: f32,
     /// Y = X in pixels.
     pub image_size: usize,
 }

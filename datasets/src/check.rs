@@ -262,7 +262,9 @@ impl Survey {
                     Err(error) => return (None, Some(error.into_problem())),
                 };
                 let digest = blake3::hash(&bytes).to_hex().to_string();
-                let outcome = image::decode_bytes(&place.path(), &bytes).and_then(|image| judge(k, &image));
+                let outcome = image::Encoded::open(&place.path(), &bytes)
+                    .and_then(image::Encoded::decode)
+                    .and_then(|image| judge(k, &image));
                 (Some(digest), outcome.err().map(Error::into_problem))
             })
             .collect();

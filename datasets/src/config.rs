@@ -1,15 +1,19 @@
 //! What a user may say about data, with every default. Reads no files.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::augment::randaugment::BINS;
 use crate::error::Error;
 
 /// Per-channel mean of ImageNet's training images, RGB in 0..1.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Per-channel standard deviation, as above.
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+/// Beyond it Beta(alpha, alpha) is all but a constant.
+const MAX_ALPHA: f32 = 10.0;
 
 /// Where samples come from and how they are prepared. Either `scenes`, or `imagenet` and/or `coco`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,19 +53,24 @@ impl Default for DataConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScenesConfig {
-    /// Training images for each task; a quarter as many are made for validation.
+    /// Training images for each task; a quarter as many are made for validation. With Fashion-MNIST it counts the
+    /// scenes for detection; classification has the original images.
     pub images: usize,
-    /// Side of the square images in pixels.
+    /// Side of the square images in pixels; Fashion-MNIST's original images keep their 28.
     pub size: u32,
     /// Everything drawn is a function of it.
     pub seed: u64,
     /// What is drawn.
     pub sprites: Sprites,
+    /// Folder with the four files of Fashion-MNIST, for sprites of it; the Debian package's when absent. Only what the
+    /// files hold matters to the data set, not where they lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fashion_mnist: Option<PathBuf>,
 }
 
 impl Default for ScenesConfig {
     fn default() -> Self {
-        ScenesConfig { images: 2000, size: 64, seed: 0, sprites: Sprites::Shapes }
+        ScenesConfig { images: 2000, size: 64, seed: 0, sprites: Sprites::Shapes, fashion_mnist: None }
     }
 }
 
@@ -71,6 +80,17 @@ impl Default for ScenesConfig {
 pub enum Sprites {
     /// Six drawn shapes: circle, cross, ring, square, star, triangle.
     Shapes,
+    /// The ten kinds of garment of Fashion-MNIST.
+    FashionMnist,
+}
+
+impl fmt::Display for Sprites {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Sprites::Shapes => "shapes",
+            Sprites::FashionMnist => "fashion-mnist",
+        })
+    }
 }
 
 /// Folders in ImageNet's layout, or WebDataset shards.
@@ -106,6 +126,13 @@ pub struct ClassificationOptions {
     pub crop_ratio: [f32; 2],
     /// Mirror half of the training images.
     pub flip: bool,
+    /// Random operations on training images; none where null.
+    pub randaugment: Option<RandAugmentOptions>,
+    /// Alpha of MixUp's Beta(alpha, alpha), 0 to 10; 0 is off. Where MixUp and CutMix are both on, half of the batches
+    /// get either.
+    pub mixup: f32,
+    /// Alpha of CutMix's Beta(alpha, alpha), 0 to 10; 0 is off.
+    pub cutmix: f32,
     /// Subtracted from each channel (RGB in 0..1).
     pub mean: [f32; 3],
     /// Each channel is divided by it.
@@ -118,9 +145,28 @@ impl Default for ClassificationOptions {
             crop_scale: [0.08, 1.0],
             crop_ratio: [3.0 / 4.0, 4.0 / 3.0],
             flip: true,
+            randaugment: None,
+            mixup: 0.0,
+            cutmix: 0.0,
             mean: IMAGENET_MEAN,
             std: IMAGENET_STD,
         }
+    }
+}
+
+/// RandAugment's two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RandAugmentOptions {
+    /// Operations an image, 1 to 16.
+    pub ops: usize,
+    /// Strength of all of them, 0 to 30.
+    pub magnitude: u32,
+}
+
+impl Default for RandAugmentOptions {
+    fn default() -> Self {
+        RandAugmentOptions { ops: 2, magnitude: 9 }
     }
 }
 
@@ -198,6 +244,19 @@ impl DataConfig {
         let c = &self.classification;
         range("data.classification.crop_scale", c.crop_scale, 0.0, 1.0, "two ordered numbers in (0, 1]")?;
         range("data.classification.crop_ratio", c.crop_ratio, 0.0, 100.0, "two ordered numbers in (0, 100]")?;
+        if let Some(r) = c.randaugment {
+            whole("data.classification.randaugment.ops", r.ops, 1, 16)?;
+            whole("data.classification.randaugment.magnitude", r.magnitude as usize, 0, BINS as usize - 1)?;
+        }
+        for (key, alpha) in [("mixup", c.mixup), ("cutmix", c.cutmix)] {
+            if !(0.0..=MAX_ALPHA).contains(&alpha) {
+                return Err(Error::config(
+                    format!("data.classification.{key}"),
+                    alpha,
+                    format!("must be from 0 to {MAX_ALPHA}"),
+                ));
+            }
+        }
         normalisation("data.classification", c.mean, c.std)?;
         let d = &self.detection;
         range("data.detection.scale_jitter", d.scale_jitter, 0.0, 100.0, "two ordered numbers in (0, 100]")?;
@@ -221,9 +280,17 @@ impl ScenesConfig {
     /// # Errors
     /// [`Error::Config`] with the key, its value and the range.
     pub fn validate(&self) -> Result<(), Error> {
-        // A quarter of the images is for validation, where each of the six classes must occur.
+        // A quarter of the images is for validation, where each of the six shapes must occur.
         whole("data.scenes.images", self.images, 24, 1_000_000)?;
-        whole("data.scenes.size", self.size as usize, 32, 1024)
+        whole("data.scenes.size", self.size as usize, 32, 1024)?;
+        if let (Some(folder), Sprites::Shapes) = (&self.fashion_mnist, self.sprites) {
+            return Err(Error::config(
+                "data.scenes.fashion_mnist",
+                folder,
+                "shapes need no files; set data.scenes.sprites to fashion-mnist, or leave the folder out",
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::augment::classification as augment;
+use crate::augment::mix;
 use crate::batch::ClassificationBatch;
 use crate::config::{ClassificationOptions, OnBadSample};
 use crate::error::{Error, Finding, stop_at_fatal};
@@ -185,16 +186,12 @@ impl ClassificationDataset {
         self.samples[index].member_name(&self.root)
     }
 
-    fn decode(&self, index: usize) -> Result<image::Image, Error> {
-        let (place, _) = self.place(index);
-        image::decode_bytes(&place.path(), &place.read()?)
-    }
-
     fn empty_batch(&self, samples: usize) -> ClassificationBatch {
         ClassificationBatch {
             images: vec![0.0; samples * self.sample_len()],
             labels: Vec::with_capacity(samples),
             indices: Vec::with_capacity(samples),
+            lambda: 1.0,
             image_size: self.image_size,
         }
     }
@@ -215,14 +212,15 @@ impl BatchSource for ClassificationDataset {
         let mut batch = self.empty_batch(picks.len());
         let slots = batch.images.chunks_mut(self.sample_len()).collect();
         let used = samples::fill_train(picks, self.len(), self.on_bad_sample, &self.skipped, slots, |pick, canvas| {
-            let image = self.decode(pick.index)?;
-            augment::train(&image, &self.options, seed, pick, self.image_size, canvas);
-            Ok(())
+            let (place, _) = self.place(pick.index);
+            let (path, bytes) = (place.path(), place.read()?);
+            augment::train(&image::Encoded::open(&path, &bytes)?, &self.options, seed, pick, self.image_size, canvas)
         })?;
         for (index, ()) in used {
             batch.labels.push(self.samples[index].label as i64);
             batch.indices.push(index);
         }
+        mix::apply(&mut batch, &self.options, seed, picks);
         Ok(batch)
     }
 
@@ -230,7 +228,8 @@ impl BatchSource for ClassificationDataset {
         let mut batch = self.empty_batch(indices.len());
         let slots = batch.images.chunks_mut(self.sample_len()).collect();
         let kept = samples::fill_eval(indices, self.on_bad_sample, &self.skipped, slots, |index, canvas| {
-            let image = self.decode(index)?;
+            let (place, _) = self.place(index);
+            let image = image::Encoded::open(&place.path(), &place.read()?)?.decode()?;
             augment::eval(&image, &self.options, self.image_size, canvas);
             Ok(())
         })?;

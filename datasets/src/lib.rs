@@ -30,7 +30,8 @@ pub use batch::{ClassificationBatch, DetectionBatch};
 pub use check::{CheckReport, check};
 pub use coco::DetectionDataset;
 pub use config::{
-    ClassificationOptions, CocoPaths, DataConfig, DetectionOptions, ImagenetPaths, OnBadSample, ScenesConfig, Sprites,
+    ClassificationOptions, CocoPaths, DataConfig, DetectionOptions, ImagenetPaths, OnBadSample, RandAugmentOptions,
+    ScenesConfig, Sprites,
 };
 pub use error::{Error, Problem};
 pub use image::Image;

@@ -17,6 +17,8 @@ pub enum Stream {
     DetectionScene = 3,
     /// Content of a built-in classification image.
     ClassificationScene = 4,
+    /// How a batch is mixed.
+    Mix = 5,
 }
 
 /// SplitMix64's finaliser: a bijection of 64 bits in which each input bit flips each output bit with probability near
@@ -75,6 +77,28 @@ impl Rng {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
+
+    /// Beta(`alpha`, `alpha`), `alpha` above 0: the share of the first of two gamma variates in their sum. By
+    /// logarithms, because with a small alpha both may be too small for a number of their own.
+    pub fn beta(&mut self, alpha: f64) -> f64 {
+        let (first, second) = (self.ln_gamma_variate(alpha), self.ln_gamma_variate(alpha));
+        1.0 / (1.0 + (second - first).exp())
+    }
+
+    /// Logarithm of a Gamma(`shape`, 1) variate: Marsaglia and Tsang, "A simple method for generating gamma variables",
+    /// ACM TOMS 26, 2000, for shape + 1, times U^(1 / shape) (their section 6), which holds for any shape above 0.
+    fn ln_gamma_variate(&mut self, shape: f64) -> f64 {
+        let d = shape + 1.0 - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let z = self.normal();
+            let v = (1.0 + c * z).powi(3);
+            // 1 - unit() is never 0.
+            if v > 0.0 && (1.0 - self.unit()).ln() < 0.5 * z * z + d - d * v + d * v.ln() {
+                return (d * v).ln() + (1.0 - self.unit()).ln() / shape;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -113,5 +137,42 @@ mod tests {
         }
         assert!(bins.iter().all(|&b| (9_500..10_500).contains(&b)), "{bins:?}");
         assert!((sum / 1e5).abs() < 0.02 && (square / 1e5 - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn beta_has_the_distribution_of_its_name() {
+        // Cumulative distributions in closed form.
+        type Cdf = fn(f64) -> f64;
+        let cases: [(f64, Cdf); 3] = [
+            (0.5, |x| x.sqrt().asin() * std::f64::consts::FRAC_2_PI),
+            (1.0, |x| x),
+            (2.0, |x| x * x * (3.0 - 2.0 * x)),
+        ];
+        const N: usize = 20_000;
+        for (alpha, cdf) in cases {
+            let mut rng = Rng::new(3, Stream::Mix, 0, 0);
+            let mut drawn: Vec<f64> = (0..N).map(|_| rng.beta(alpha)).collect();
+            drawn.sort_unstable_by(f64::total_cmp);
+            let distance = drawn
+                .iter()
+                .enumerate()
+                .map(|(i, &x)| (cdf(x) - (i as f64 + 0.5) / N as f64).abs())
+                .fold(0.0, f64::max);
+            // Kolmogorov and Smirnov's distance; 1.63 / sqrt(n) has a p-value of 1%.
+            assert!(distance < 1.63 / (N as f64).sqrt(), "alpha {alpha}: {distance}");
+        }
+    }
+
+    #[test]
+    fn beta_stays_a_share_for_any_alpha() {
+        for alpha in [1e-45, 1e-3, 0.2, 10.0] {
+            let mut rng = Rng::new(4, Stream::Mix, 0, 0);
+            let drawn: Vec<f64> = (0..1000).map(|_| rng.beta(alpha)).collect();
+            assert!(drawn.iter().all(|x| (0.0..=1.0).contains(x)));
+            let mean = drawn.iter().sum::<f64>() / 1000.0;
+            let spread = drawn.iter().map(|x| (x - 0.5).powi(2)).sum::<f64>() / 1000.0;
+            assert!((mean - 0.5).abs() < 0.06, "alpha {alpha}: mean {mean}");
+            assert!((spread * 4.0 * (2.0 * alpha + 1.0) - 1.0).abs() < 0.1, "alpha {alpha}: variance {spread}");
+        }
     }
 }

@@ -1,8 +1,10 @@
-//! Classification samples: inception crop and flip for training, centre crop for evaluation.
+//! Classification samples: inception crop, flip and RandAugment for training, centre crop for evaluation.
 
-use super::pixels::{crop, resize_box, write_normalised};
+use super::pixels::{mirror, resize, resize_box, write_normalised};
+use super::randaugment;
 use crate::config::ClassificationOptions;
-use crate::image::Image;
+use crate::error::Error;
+use crate::image::{Encoded, Image, Rectangle};
 use crate::order::Pick;
 use crate::rng::{Rng, Stream};
 
@@ -11,26 +13,32 @@ const CENTRE_SHARE: f64 = 0.875;
 /// Tries before the crop falls back to the centre, as in torchvision.
 const TRIES: usize = 10;
 
-/// A rectangle in whole source pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rectangle {
-    /// First column.
-    pub left: u32,
-    /// First row.
-    pub top: u32,
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
-
-/// Writes the training sample of a pick to `canvas` `[3, side, side]`.
-pub fn train(image: &Image, options: &ClassificationOptions, seed: u64, pick: Pick, side: usize, canvas: &mut [f32]) {
+/// Writes the training sample of a pick to `canvas` `[3, side, side]`: crop, resize, flip, RandAugment, normalise, in
+/// torchvision's order. Only the crop is decoded, so no pixel outside it bleeds in.
+///
+/// # Errors
+/// When the crop cannot be decoded.
+pub fn train(
+    image: &Encoded,
+    options: &ClassificationOptions,
+    seed: u64,
+    pick: Pick,
+    side: usize,
+    canvas: &mut [f32],
+) -> Result<(), Error> {
     let mut rng = Rng::new(seed, Stream::Augment, pick.epoch, pick.index as u64);
-    let area = random_crop(&mut rng, image.width, image.height, options);
-    let mirrored = options.flip && rng.coin();
-    let resized = crop_and_resize(image, area, side as u32);
+    let area = random_crop(&mut rng, image.width(), image.height(), options);
+    let mut mirrored = options.flip && rng.coin();
+    let mut resized = resize(&image.decode_part(area)?, side as u32, side as u32);
+    // Last to draw, so that crop and flip are the same with it and without.
+    if let Some(options) = options.randaugment {
+        if std::mem::take(&mut mirrored) {
+            mirror(&mut resized);
+        }
+        randaugment::apply(&mut rng, options, &mut resized);
+    }
     write_normalised(&resized, mirrored, options.mean, options.std, side, canvas);
+    Ok(())
 }
 
 /// Writes the evaluation sample to `canvas` [3, side, side]: shorter side to side / 0.875, then the centre.
@@ -67,13 +75,6 @@ pub fn random_crop(rng: &mut Rng, width: u32, height: u32, options: &Classificat
         crop_w = ((h * ratio_to).round_ties_even() as u32).clamp(1, width);
     }
     Rectangle { top: (height - crop_h) / 2, left: (width - crop_w) / 2, width: crop_w, height: crop_h }
-}
-
-/// The rectangle of an image, resized to `side` x `side`. It is cut out first, so that no pixel outside it bleeds in.
-pub fn crop_and_resize(image: &Image, area: Rectangle, side: u32) -> Image {
-    let cut = crop(image, area.left, area.top, area.width, area.height);
-    let all = [0.0, 0.0, f64::from(area.width), f64::from(area.height)];
-    resize_box(&cut, all, side, side)
 }
 
 /// torchvision's `Resize(side / 0.875)` and `CenterCrop(side)`, in one pass over the pixels that remain.

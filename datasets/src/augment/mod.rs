@@ -1,8 +1,11 @@
-//! Images into samples: crop, resize, flip, normalise, and the geometry of boxes and masks. Reads no files; randomness
-//! comes from the key (seed, epoch, index) alone.
+//! Images into samples: crop, resize, flip, recolour, normalise, mix, and the geometry of boxes and masks. Reads no
+//! files; randomness comes from the key (seed, epoch, index) alone.
 
 pub mod classification;
 pub mod detection;
+pub mod mix;
+pub mod operations;
 mod pixels;
+pub mod randaugment;
 
-pub use pixels::{crop, resize_box, write_normalised};
+pub use pixels::{mirror, resize, resize_box, write_normalised};

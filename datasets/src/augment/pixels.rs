@@ -11,14 +11,21 @@ thread_local! {
     static RESIZER: RefCell<fir::Resizer> = RefCell::new(fir::Resizer::new());
 }
 
-/// Columns `left ..` and rows `top ..` of an image. The rectangle must lie inside it.
-pub fn crop(image: &Image, left: u32, top: u32, width: u32, height: u32) -> Image {
-    let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
-    for y in top..top + height {
-        let from = 3 * (y as usize * image.width as usize + left as usize);
-        rgb.extend_from_slice(&image.rgb[from..from + 3 * width as usize]);
+/// All of an image resized, as [`resize_box`] does it.
+pub fn resize(image: &Image, width: u32, height: u32) -> Image {
+    resize_box(image, [0.0, 0.0, f64::from(image.width), f64::from(image.height)], width, height)
+}
+
+/// Exchanges left and right.
+pub fn mirror(image: &mut Image) {
+    let row = 3 * image.width as usize;
+    for row in image.rgb.chunks_exact_mut(row.max(1)) {
+        // Backwards byte by byte, then each pixel's bytes put in order again.
+        row.reverse();
+        for pixel in row.chunks_exact_mut(3) {
+            pixel.swap(0, 2);
+        }
     }
-    Image { width, height, rgb }
 }
 
 /// A rectangle of an image (`left top width height` in source pixels, fractions allowed) resized to `width` x `height`,

@@ -261,7 +261,7 @@ impl DetectionDataset {
     fn decode(&self, index: usize) -> Result<image::Image, Error> {
         let Entry { record, place, .. } = &self.entries[index];
         let path = place.path();
-        let image = image::decode_bytes(&path, &place.read()?)?;
+        let image = image::Encoded::open(&path, &place.read()?)?.decode()?;
         check_size(&path, &image, record)?;
         Ok(image)
     }

@@ -8,8 +8,13 @@ mod png;
 
 use std::path::Path;
 
+use self::jpeg::Jpeg;
+pub(crate) use self::png::write_grey_png;
 pub use self::png::write_png;
 use crate::error::Error;
+
+/// How to mend a file that is there and isn't whole.
+const MEND: &str = "Copy the file anew from its source, or remove it";
 
 /// Most pixels an image may have: Pillow's own limit against decompression bombs.
 pub const MAX_PIXELS: u64 = 178_956_970;
@@ -25,35 +30,131 @@ pub struct Image {
     pub rgb: Vec<u8>,
 }
 
-/// Reads a JPEG (grey, YCbCr, CMYK) or a PNG as RGB, turned upright by its EXIF orientation. Transparency is dropped,
-/// as Pillow's `convert("RGB")` does.
-///
-/// # Errors
-/// [`Error::Io`] when the file cannot be read; [`Error::Data`] naming the file when it is empty, truncated, broken, of
-/// another format, or larger than [`MAX_PIXELS`].
-pub fn decode(path: &Path) -> Result<Image, Error> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read the image", e))?;
-    decode_bytes(path, &bytes)
+/// A rectangle in whole pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rectangle {
+    /// First column.
+    pub left: u32,
+    /// First row.
+    pub top: u32,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
 }
 
-/// [`decode`] on bytes already read; `path` is only for messages.
-pub(crate) fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<Image, Error> {
-    const MEND: &str = "Copy the file anew from its source, or remove it";
-    let decoded = if bytes.is_empty() {
-        Err("the file is empty (0 bytes)".to_string())
-    } else if bytes.starts_with(&[0xFF, 0xD8]) {
-        jpeg::decode(bytes)
-    } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        png::decode(bytes)
-    } else {
-        return Err(Error::data(
-            path,
-            "neither a JPEG nor a PNG by its first bytes",
-            "Convert it to one of these, or remove it",
-        ));
-    };
-    let (image, orientation) = decoded.map_err(|what| Error::data(path, what, MEND))?;
-    Ok(orientation::upright(image, orientation))
+impl Image {
+    /// The rectangle, which must lie inside the image.
+    pub fn cut(&self, area: Rectangle) -> Image {
+        let mut rgb = Vec::with_capacity(area.width as usize * area.height as usize * 3);
+        for y in area.top..area.top + area.height {
+            let from = 3 * (y as usize * self.width as usize + area.left as usize);
+            rgb.extend_from_slice(&self.rgb[from..from + 3 * area.width as usize]);
+        }
+        Image { width: area.width, height: area.height, rgb }
+    }
+}
+
+/// An image file of which the size is known and the pixels may still be encoded.
+pub struct Encoded<'a> {
+    path: &'a Path,
+    size: [u32; 2],
+    pixels: Pixels<'a>,
+}
+
+enum Pixels<'a> {
+    /// Any part can be had for itself.
+    Baseline(Jpeg<'a>),
+    /// Upright.
+    Decoded(Image),
+}
+
+impl<'a> Encoded<'a> {
+    /// Reads the headers of a JPEG (grey, YCbCr, CMYK) or a PNG; formats that can't be decoded in part are decoded now.
+    /// `path` is only for messages.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file when it is empty, truncated, broken, of another format, or larger than
+    /// [`MAX_PIXELS`].
+    pub fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self, Error> {
+        let pixels = Pixels::read(path, bytes)?;
+        let size = match &pixels {
+            Pixels::Baseline(jpeg) => orientation::upright_size(jpeg.size(), jpeg.orientation()),
+            Pixels::Decoded(image) => [image.width, image.height],
+        };
+        Ok(Encoded { path, size, pixels })
+    }
+
+    /// Columns, once the image is upright.
+    pub fn width(&self) -> u32 {
+        self.size[0]
+    }
+
+    /// Rows, once the image is upright.
+    pub fn height(&self) -> u32 {
+        self.size[1]
+    }
+
+    /// The whole image as RGB, turned upright by its EXIF orientation. Transparency is dropped, as Pillow's
+    /// `convert("RGB")` does.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file when its pixels are damaged.
+    pub fn decode(self) -> Result<Image, Error> {
+        let whole = Rectangle { left: 0, top: 0, width: self.size[0], height: self.size[1] };
+        match self.pixels {
+            Pixels::Decoded(image) => Ok(image),
+            Pixels::Baseline(_) => self.decode_part(whole),
+        }
+    }
+
+    /// A rectangle of the upright image, which must lie inside it: the same pixels as cut from the whole. Damage outside
+    /// it may go unnoticed.
+    ///
+    /// # Errors
+    /// As [`Encoded::decode`].
+    pub fn decode_part(&self, area: Rectangle) -> Result<Image, Error> {
+        match &self.pixels {
+            Pixels::Decoded(image) => Ok(image.cut(area)),
+            Pixels::Baseline(jpeg) => {
+                let stored = orientation::stored_area(area, jpeg.size(), jpeg.orientation());
+                let part = jpeg.decode(stored).map_err(|what| Error::data(self.path, what, MEND))?;
+                Ok(orientation::upright(part, jpeg.orientation()))
+            }
+        }
+    }
+}
+
+impl<'a> Pixels<'a> {
+    fn read(path: &Path, bytes: &'a [u8]) -> Result<Self, Error> {
+        let broken = |what: String| Error::data(path, what, MEND);
+        let (image, turn) = if bytes.is_empty() {
+            return Err(broken("the file is empty (0 bytes)".to_string()));
+        } else if bytes.starts_with(&[0xFF, 0xD8]) {
+            if let Some(jpeg) = Jpeg::baseline(bytes).map_err(broken)? {
+                return Ok(Pixels::Baseline(jpeg));
+            }
+            jpeg::decode(bytes).map_err(broken)?
+        } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+            png::decode(bytes).map_err(broken)?
+        } else {
+            return Err(Error::data(
+                path,
+                "neither a JPEG nor a PNG by its first bytes",
+                "Convert it to one of these, or remove it",
+            ));
+        };
+        Ok(Pixels::Decoded(orientation::upright(image, turn)))
+    }
+}
+
+/// Reads an image file: [`Encoded::open`] and [`Encoded::decode`].
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be read; else as those.
+pub fn decode(path: &Path) -> Result<Image, Error> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read the image", e))?;
+    Encoded::open(path, &bytes)?.decode()
 }
 
 /// The extension that fits an image's content.

@@ -1,6 +1,6 @@
 //! EXIF orientation: reading the tag and turning the image upright. Reads no files.
 
-use super::Image;
+use super::{Image, Rectangle};
 
 /// Orientation, 1 to 8, from a TIFF block as EXIF stores it; 1 (upright) when there is none or it is broken, since a
 /// broken tag does not make the pixels unreadable.
@@ -29,6 +29,26 @@ fn read_tag(exif: &[u8]) -> Option<u8> {
         let at = directory.checked_add(2 + 12 * entry)?;
         (u16_at(at)? == 0x0112).then(|| u16_at(at + 8)).flatten().and_then(|o| u8::try_from(o).ok())
     })
+}
+
+/// Columns and rows of an upright image, from those stored.
+pub(super) fn upright_size(stored: [u32; 2], orientation: u8) -> [u32; 2] {
+    if orientation >= 5 { [stored[1], stored[0]] } else { stored }
+}
+
+/// Where a rectangle of the upright image lies in the image as stored, of `size` columns and rows.
+pub(super) fn stored_area(area: Rectangle, size: [u32; 2], orientation: u8) -> Rectangle {
+    let Rectangle { mut left, mut top, mut width, mut height } = area;
+    if orientation >= 5 {
+        (left, top, width, height) = (top, left, height, width);
+    }
+    if matches!(orientation, 2 | 3 | 7 | 8) {
+        left = size[0] - left - width;
+    }
+    if matches!(orientation, 3 | 4 | 6 | 7) {
+        top = size[1] - top - height;
+    }
+    Rectangle { left, top, width, height }
 }
 
 /// The image as it is meant to be seen. EXIF 2.3, tag 0x0112: 2 mirrored, 3 turned by 180 degrees, 4 upside down, 5 to

@@ -40,11 +40,23 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), String> {
 /// # Errors
 /// [`Error::Io`] with the path.
 pub fn write_png(path: &Path, image: &Image) -> Result<(), Error> {
+    write(path, [image.width, image.height], png::ColorType::Rgb, &image.rgb)
+}
+
+/// Writes `[Y, X]` grey pixels as a PNG of one channel.
+///
+/// # Errors
+/// [`Error::Io`] with the path.
+pub(crate) fn write_grey_png(path: &Path, width: u32, height: u32, grey: &[u8]) -> Result<(), Error> {
+    write(path, [width, height], png::ColorType::Grayscale, grey)
+}
+
+fn write(path: &Path, [width, height]: [u32; 2], colour: png::ColorType, pixels: &[u8]) -> Result<(), Error> {
     let wrap = |e: std::io::Error| Error::io(path, "write the image", e);
     let file = std::fs::File::create(path).map_err(wrap)?;
     let mut file = BufWriter::new(file);
-    let mut encoder = png::Encoder::new(&mut file, image.width, image.height);
-    encoder.set_color(png::ColorType::Rgb);
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(colour);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
     let unwrap_io = |e: png::EncodingError| match e {
@@ -52,7 +64,7 @@ pub fn write_png(path: &Path, image: &Image) -> Result<(), Error> {
         other => wrap(std::io::Error::other(other.to_string())),
     };
     let mut writer = encoder.write_header().map_err(unwrap_io)?;
-    writer.write_image_data(&image.rgb).map_err(unwrap_io)?;
+    writer.write_image_data(pixels).map_err(unwrap_io)?;
     writer.finish().map_err(unwrap_io)?;
     file.flush().map_err(wrap)
 }

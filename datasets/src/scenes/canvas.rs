@@ -8,6 +8,15 @@ pub(super) type Colour = [f64; 3];
 
 /// Weights of the channels in perceived brightness (ITU-R BT.601).
 const BRIGHTNESS: [f64; 3] = [0.299, 0.587, 0.114];
+/// From what a colour is chosen.
+#[derive(Clone, Copy)]
+pub(super) struct Palette {
+    pub saturation: [f64; 2],
+    pub value: [f64; 2],
+    /// Mean light that the colour will be seen in, 0..1.
+    pub light: f64,
+}
+
 /// Least distance between an object's colour and those around it.
 const CONTRAST: f64 = 0.3;
 /// Colours tried before the one that stands out most is taken.
@@ -46,11 +55,13 @@ pub(super) fn background(rng: &mut Rng, side: usize) -> Canvas {
 
 /// A vivid colour that stands out, in hue or in brightness, from the mean background and from the objects that it may
 /// overlap: an edge that cannot be seen cannot be learnt.
-pub(super) fn vivid_against(rng: &mut Rng, others: &[Colour]) -> Colour {
+pub(super) fn vivid_against(rng: &mut Rng, palette: Palette, others: &[Colour]) -> Colour {
     let mut best = (f64::MIN, [0.0; 3]);
     for _ in 0..TRIES {
-        let colour = from_hsv(rng.unit(), rng.uniform(0.5, 1.0), rng.uniform(0.35, 1.0));
-        let nearest = others.iter().map(|&other| distance(colour, other)).fold(f64::MAX, f64::min);
+        let mut within = |[from, to]: [f64; 2]| rng.uniform(from, to);
+        let colour = from_hsv(within([0.0, 1.0]), within(palette.saturation), within(palette.value));
+        let seen = dimmed(colour, palette.light);
+        let nearest = others.iter().map(|&other| distance(seen, other)).fold(f64::MAX, f64::min);
         if nearest >= CONTRAST {
             return colour;
         }
@@ -59,6 +70,11 @@ pub(super) fn vivid_against(rng: &mut Rng, others: &[Colour]) -> Colour {
         }
     }
     best.1
+}
+
+/// A colour in a light of 0..1.
+pub(super) fn dimmed(colour: Colour, light: f64) -> Colour {
+    colour.map(|c| c * light)
 }
 
 /// Difference of two colours, each channel weighted by its share of perceived brightness.

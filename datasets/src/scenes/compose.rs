@@ -1,7 +1,9 @@
 //! Places objects on a canvas and knows which of their pixels stay visible. Writes no files.
 
-use super::canvas::{Canvas, Colour, background, vivid_against};
-use super::shapes::Shape;
+use super::canvas::{Canvas, Colour, Palette, background, dimmed, vivid_against};
+use super::fashion_mnist::Garments;
+use super::garment::Garment;
+use super::shapes::{Outline, Shape};
 use crate::config::ScenesConfig;
 use crate::image::Image;
 use crate::mask::Rle;
@@ -17,12 +19,23 @@ const SIZE: [f64; 2] = [0.25, 0.6];
 const SMALL: [f64; 2] = [0.16, 0.25];
 /// Share of objects that are small.
 const SMALL_SHARE: f64 = 0.2;
+/// Most that a garment is turned, either way: worn, laid down or thrown, but not upside down.
+const TILT: f64 = std::f64::consts::FRAC_PI_4;
 /// Diameter in a classification image.
 const PORTRAIT: [f64; 2] = [0.5, 0.9];
 /// An object of which less than this share shows is left out.
 const LEAST_VISIBLE: f64 = 0.25;
 /// An object of which fewer pixels show is left out.
 const LEAST_PIXELS: usize = 12;
+
+/// What a scene takes its objects from.
+#[derive(Clone, Copy)]
+pub enum Stock<'a> {
+    /// Drawn shapes.
+    Shapes,
+    /// Images of garments.
+    Garments(&'a Garments),
+}
 
 /// A drawn scene.
 pub struct Scene {
@@ -34,24 +47,77 @@ pub struct Scene {
 
 /// An object of a scene.
 pub struct SceneObject {
-    /// Its class.
-    pub shape: Shape,
+    /// Position in the class names of the scene's stock.
+    pub class: usize,
     /// Its visible pixels.
     pub mask: Rle,
 }
 
+/// What an object looks like, before it is placed.
+enum Look {
+    Shape(Outline),
+    Garment(Garment),
+}
+
+impl Look {
+    /// How much of an object's colour its surface throws back at a point of the square [-1, 1] x [-1, 1]; `None`
+    /// beside the object.
+    fn light_at(&self, u: f64, v: f64) -> Option<f64> {
+        match self {
+            Look::Shape(outline) => outline.contains(u, v).then_some(1.0),
+            Look::Garment(garment) => garment.light_at(u, v),
+        }
+    }
+
+    /// Garments are bright and less saturated, so that their cloth shows.
+    fn palette(&self) -> Palette {
+        match self {
+            Look::Shape(_) => Palette { saturation: [0.5, 1.0], value: [0.35, 1.0], light: 1.0 },
+            Look::Garment(garment) => {
+                Palette { saturation: [0.2, 0.8], value: [0.75, 1.0], light: garment.mean_light() }
+            }
+        }
+    }
+
+    fn random_turn(&self, rng: &mut Rng) -> f64 {
+        match self {
+            Look::Shape(_) => rng.uniform(0.0, std::f64::consts::TAU),
+            Look::Garment(_) => rng.uniform(-TILT, TILT),
+        }
+    }
+}
+
+impl Stock<'_> {
+    /// An object's class and look.
+    fn random(self, rng: &mut Rng) -> (usize, Look) {
+        match self {
+            Stock::Shapes => {
+                let class = rng.below(Shape::ALL.len() as u64) as usize;
+                (class, Look::Shape(Shape::ALL[class].outline()))
+            }
+            Stock::Garments(garments) => {
+                let index = rng.below(garments.count() as u64) as usize;
+                (garments.label(index), Look::Garment(Garment::new(garments.pixels(index))))
+            }
+        }
+    }
+}
+
 /// An object on its way into a scene.
 struct Sprite {
-    shape: Shape,
+    class: usize,
     colour: Colour,
     /// `[Y, X]`, share of each pixel that the object covers.
     cover: Vec<f64>,
+    /// `[Y, X]`, mean light of what the object covers of each pixel.
+    light: Vec<f64>,
 }
 
 impl Sprite {
-    fn random(rng: &mut Rng, shape: Shape, colour: Colour, place: Place, side: usize) -> Self {
-        let turn = rng.uniform(0.0, std::f64::consts::TAU);
-        Sprite { shape, colour, cover: cover(shape, place, turn, side) }
+    fn random(rng: &mut Rng, class: usize, look: &Look, colour: Colour, place: Place, side: usize) -> Self {
+        let turn = look.random_turn(rng);
+        let (cover, light) = raster(look, place, turn, side);
+        Sprite { class, colour, cover, light }
     }
 
     /// A pixel belongs to the object that covers at least half of it.
@@ -68,8 +134,8 @@ struct Place {
     radius: f64,
 }
 
-/// The scene with a number; a function of (config, number).
-pub fn detection_scene(config: &ScenesConfig, number: u64) -> Scene {
+/// The scene with a number; a function of (config, stock, number).
+pub fn detection_scene(config: &ScenesConfig, stock: Stock, number: u64) -> Scene {
     let mut rng = Rng::new(config.seed, Stream::DetectionScene, 0, number);
     let side = config.size as usize;
     let mut canvas = background(&mut rng, side);
@@ -77,7 +143,7 @@ pub fn detection_scene(config: &ScenesConfig, number: u64) -> Scene {
     let count = 1 + rng.below(MOST_OBJECTS);
     let mut sprites: Vec<Sprite> = (0..count)
         .map(|_| {
-            let shape = Shape::ALL[rng.below(Shape::ALL.len() as u64) as usize];
+            let (class, look) = stock.random(&mut rng);
             let [from, to] = if rng.unit() < SMALL_SHARE { SMALL } else { SIZE };
             let radius = rng.uniform(from, to) * side as f64 / 2.0;
             // The centre stays inside; up to a third of the radius may be cut off by the edge.
@@ -87,9 +153,10 @@ pub fn detection_scene(config: &ScenesConfig, number: u64) -> Scene {
                 y: rng.uniform(inset, side as f64 - inset),
                 radius,
             };
-            let colour = vivid_against(&mut rng, &colours);
-            colours.push(colour);
-            Sprite::random(&mut rng, shape, colour, place, side)
+            let palette = look.palette();
+            let colour = vivid_against(&mut rng, palette, &colours);
+            colours.push(dimmed(colour, palette.light));
+            Sprite::random(&mut rng, class, &look, colour, place, side)
         })
         .collect();
     let owner = settle(&mut sprites);
@@ -99,21 +166,22 @@ pub fn detection_scene(config: &ScenesConfig, number: u64) -> Scene {
     let objects = sprites
         .iter()
         .enumerate()
-        .map(|(i, sprite)| SceneObject { shape: sprite.shape, mask: mask_of(&owner, i, config.size) })
+        .map(|(i, sprite)| SceneObject { class: sprite.class, mask: mask_of(&owner, i, config.size) })
         .collect();
     Scene { image: canvas.into_image(&mut rng), objects }
 }
 
-/// The image with a number, showing one object near its centre.
+/// The image with a number, showing one shape near its centre.
 pub fn classification_image(config: &ScenesConfig, number: u64, shape: Shape) -> Image {
     let mut rng = Rng::new(config.seed, Stream::ClassificationScene, 0, number);
     let side = config.size as usize;
     let mut canvas = background(&mut rng, side);
-    let colour = vivid_against(&mut rng, &[canvas.mean()]);
+    let look = Look::Shape(shape.outline());
+    let colour = vivid_against(&mut rng, look.palette(), &[canvas.mean()]);
     let radius = rng.uniform(PORTRAIT[0], PORTRAIT[1]) * side as f64 / 2.0;
     let mut centre = || side as f64 * (0.5 + rng.uniform(-0.1, 0.1));
     let place = Place { x: centre(), y: centre(), radius };
-    let sprite = Sprite::random(&mut rng, shape, colour, place, side);
+    let sprite = Sprite::random(&mut rng, shape as usize, &look, colour, place, side);
     paint(&mut canvas, &sprite);
     canvas.into_image(&mut rng)
 }
@@ -152,17 +220,16 @@ fn paint(canvas: &mut Canvas, sprite: &Sprite) {
         if cover > 0.0 {
             // Slightly lighter at the top: a flat colour would be too easy to find.
             let height = 1.0 - (at / canvas.side) as f64 / canvas.side as f64;
-            let colour = sprite.colour.map(|c| c * (0.85 + 0.15 * height));
-            canvas.blend(at, colour, cover);
+            let shade = 0.85 + 0.15 * height;
+            canvas.blend(at, dimmed(sprite.colour, sprite.light[at] * shade), cover);
         }
     }
 }
 
-/// The share of each pixel that a turned shape covers.
-fn cover(shape: Shape, place: Place, turn: f64, side: usize) -> Vec<f64> {
-    let outline = shape.outline();
+/// For each pixel of the canvas, the share that a turned object covers, and the mean light of what it covers.
+fn raster(look: &Look, place: Place, turn: f64, side: usize) -> (Vec<f64>, Vec<f64>) {
     let (sin, cos) = turn.sin_cos();
-    let mut cover = vec![0.0; side * side];
+    let (mut cover, mut light) = (vec![0.0; side * side], vec![0.0; side * side]);
     let range = |centre: f64| {
         let from = (centre - place.radius).floor().max(0.0) as usize;
         let to = ((centre + place.radius).ceil().max(0.0) as usize).min(side);
@@ -171,15 +238,55 @@ fn cover(shape: Shape, place: Place, turn: f64, side: usize) -> Vec<f64> {
     let step = 1.0 / SUPERSAMPLING as f64;
     for y in range(place.y) {
         for x in range(place.x) {
-            let mut inside = 0;
+            let (mut inside, mut sum) = (0, 0.0);
             for sub in 0..SUPERSAMPLING * SUPERSAMPLING {
                 let sx = x as f64 + ((sub % SUPERSAMPLING) as f64 + 0.5) * step;
                 let sy = y as f64 + ((sub / SUPERSAMPLING) as f64 + 0.5) * step;
                 let (u, v) = ((sx - place.x) / place.radius, (sy - place.y) / place.radius);
-                inside += usize::from(outline.contains(u * cos + v * sin, v * cos - u * sin));
+                if let Some(light) = look.light_at(u * cos + v * sin, v * cos - u * sin) {
+                    inside += 1;
+                    sum += light;
+                }
             }
-            cover[y * side + x] = inside as f64 / (SUPERSAMPLING * SUPERSAMPLING) as f64;
+            if inside > 0 {
+                cover[y * side + x] = inside as f64 / (SUPERSAMPLING * SUPERSAMPLING) as f64;
+                light[y * side + x] = sum / inside as f64;
+            }
         }
     }
-    cover
+    (cover, light)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_later_hides_what_came_before() {
+        let cloth = Look::Garment(Garment::new(&[255; 28 * 28]));
+        let square = |class, colour, x: f64| {
+            // The garment's half diagonal; its sides are 16 pixels. Columns at its left and right are covered by 3/4
+            // and by 1/4.
+            let place = Place { x: x + 0.3, y: 16.0, radius: 8.0 * std::f64::consts::SQRT_2 };
+            let (cover, light) = raster(&cloth, place, 0.0, 32);
+            Sprite { class, colour, cover, light }
+        };
+        let (red, blue) = ([0.9, 0.1, 0.1], [0.1, 0.1, 0.9]);
+        // The first lies wholly behind the third.
+        let mut sprites = vec![square(1, red, 20.0), square(3, red, 12.0), square(8, blue, 20.0)];
+        let owner = settle(&mut sprites);
+        assert_eq!(sprites.iter().map(|s| s.class).collect::<Vec<_>>(), [3, 8]);
+        let mut canvas = Canvas { side: 32, pixels: vec![[0.2; 3]; 32 * 32] };
+        for sprite in &sprites {
+            paint(&mut canvas, sprite);
+        }
+        let masks = [0, 1].map(|i| mask_of(&owner, i, 32).to_dense());
+        for (at, pixel) in canvas.pixels.iter().enumerate() {
+            let (x, y) = (at % 32, at / 32);
+            let rows = (8..24).contains(&y);
+            let want = [rows && (4..12).contains(&x), rows && (12..28).contains(&x)];
+            assert_eq!(masks.each_ref().map(|mask| mask[at] == 1), want, "{x} {y}");
+            assert_eq!([pixel[0] > 0.5, pixel[2] > 0.5], want, "{x} {y}: {pixel:?}");
+        }
+    }
 }

@@ -2,11 +2,20 @@
 //! data.
 //!
 //! A detection scene is a cluttered canvas with one to six objects that hide parts of each other; a classification
-//! image shows one object. `canvas` draws backgrounds, `shapes` knows outlines, `compose` places objects, this room
-//! writes files.
+//! image shows one shape, or is an original image of Fashion-MNIST. `canvas` draws backgrounds, `shapes` knows outlines,
+//! `idx`, `fashion_mnist` and `garment` read garments, `compose` places objects, `instances` is their file in COCO's
+//! layout, this room writes files.
+//!
+//! Labels of classification follow the sorted names of the class folders, as in every ImageNet layout; categories of
+//! detection are numbered from 1 in the order of [`class_names`]. For shapes the two orders are one; Fashion-MNIST's own
+//! order, kept for detection, is not sorted.
 
 mod canvas;
 mod compose;
+mod fashion_mnist;
+mod garment;
+mod idx;
+mod instances;
 mod shapes;
 
 use std::fs::{self, File};
@@ -15,11 +24,13 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-pub use self::compose::{Scene, SceneObject, classification_image, detection_scene};
+pub use self::compose::{Scene, SceneObject, Stock, classification_image, detection_scene};
+pub use self::fashion_mnist::{FashionMnist, Garments};
+use self::instances::Instances;
 pub use self::shapes::Shape;
-use crate::config::{CocoPaths, ImagenetPaths, ScenesConfig};
+use crate::config::{CocoPaths, ImagenetPaths, ScenesConfig, Sprites};
 use crate::error::Error;
-use crate::image::write_png;
+use crate::image::{write_grey_png, write_png};
 use crate::task::Split;
 
 /// Raised when the same configuration would draw other pixels.
@@ -54,17 +65,49 @@ impl ScenesPaths {
     }
 }
 
-/// Makes the data set in `out`, or finds it there already. Bytes depend on the configuration alone.
+/// Names of a data set's classes; a detection category's id is its position + 1.
+pub fn class_names(sprites: Sprites) -> Vec<&'static str> {
+    match sprites {
+        Sprites::Shapes => Shape::ALL.iter().map(|shape| shape.as_str()).collect(),
+        Sprites::FashionMnist => FashionMnist::CLASSES.to_vec(),
+    }
+}
+
+/// What the configuration's sprites are made of.
+enum Source {
+    Shapes,
+    FashionMnist(FashionMnist),
+}
+
+impl Source {
+    fn open(config: &ScenesConfig) -> Result<Self, Error> {
+        Ok(match config.sprites {
+            Sprites::Shapes => Source::Shapes,
+            Sprites::FashionMnist => Source::FashionMnist(FashionMnist::open(config.fashion_mnist.as_deref())?),
+        })
+    }
+
+    fn stock(&self, split: Split) -> Stock<'_> {
+        match self {
+            Source::Shapes => Stock::Shapes,
+            Source::FashionMnist(files) => Stock::Garments(files.split(split)),
+        }
+    }
+}
+
+/// Makes the data set in `out`, or finds it there already. Bytes depend on the configuration and, for Fashion-MNIST, on
+/// what its files hold.
 ///
 /// It is drawn in `<out>.partial` and renamed when complete, so a killed run leaves nothing that looks finished. Two
 /// processes that make the same folder wait for each other.
 ///
 /// # Errors
 /// [`Error::Config`] for values out of range; [`Error::Data`] when `out` holds something else; [`Error::Io`] with the
-/// path.
+/// path; those of [`FashionMnist::open`].
 pub fn make(out: &Path, config: &ScenesConfig) -> Result<ScenesPaths, Error> {
     config.validate()?;
-    let settings = settings_text(config)?;
+    let source = Source::open(config)?;
+    let settings = settings_text(config, &source)?;
     if is_made(out, &settings)? {
         return Ok(ScenesPaths::within(out));
     }
@@ -78,7 +121,7 @@ pub fn make(out: &Path, config: &ScenesConfig) -> Result<ScenesPaths, Error> {
         return Ok(ScenesPaths::within(out));
     }
     clear(&partial)?;
-    draw_all(&partial, config)?;
+    draw_all(&partial, config, &source)?;
     let path = partial.join(SETTINGS);
     fs::write(&path, &settings).map_err(|e| Error::io(&path, "write the settings", e))?;
     // Renaming onto an empty folder is allowed, and `out` is either empty or absent.
@@ -136,22 +179,32 @@ fn clear(partial: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn settings_text(config: &ScenesConfig) -> Result<String, Error> {
+/// Everything that the data set's bytes depend on, so not the folder of the files that sprites are read from.
+fn settings_text(config: &ScenesConfig, source: &Source) -> Result<String, Error> {
     #[derive(Serialize)]
     struct Settings<'a> {
         version: u32,
-        #[serde(flatten)]
-        config: &'a ScenesConfig,
+        images: usize,
+        size: u32,
+        seed: u64,
+        sprites: Sprites,
+        /// Digest of the files.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fashion_mnist: Option<&'a str>,
     }
-    let settings = Settings { version: VERSION, config };
-    json_text(&settings, Path::new(SETTINGS))
+    let ScenesConfig { images, size, seed, sprites, fashion_mnist: _ } = *config;
+    let fashion_mnist = match source {
+        Source::Shapes => None,
+        Source::FashionMnist(files) => Some(files.digest()),
+    };
+    json_text(&Settings { version: VERSION, images, size, seed, sprites, fashion_mnist }, Path::new(SETTINGS))
 }
 
 fn json_text(value: &impl Serialize, path: &Path) -> Result<String, Error> {
     serde_json::to_string(value).map(|text| text + "\n").map_err(|e| Error::io(path, "write the JSON", e.into()))
 }
 
-/// Images of a split for each task.
+/// Drawn images of a split for each task.
 fn images_of(split: Split, config: &ScenesConfig) -> usize {
     match split {
         Split::Train => config.images,
@@ -171,10 +224,14 @@ fn annotations_name(split: Split) -> String {
     format!("annotations/instances_{split}.json")
 }
 
-fn draw_all(folder: &Path, config: &ScenesConfig) -> Result<(), Error> {
+fn draw_all(folder: &Path, config: &ScenesConfig, source: &Source) -> Result<(), Error> {
     for split in Split::ALL {
-        draw_classification(&folder.join("classification").join(split.as_str()), split, config)?;
-        draw_detection(&folder.join("detection"), split, config)?;
+        let classification = folder.join("classification").join(split.as_str());
+        match source.stock(split) {
+            Stock::Shapes => draw_classification(&classification, split, config)?,
+            Stock::Garments(garments) => write_originals(&classification, garments)?,
+        }
+        draw_detection(&folder.join("detection"), split, config, source.stock(split))?;
     }
     Ok(())
 }
@@ -199,93 +256,37 @@ fn draw_classification(folder: &Path, split: Split, config: &ScenesConfig) -> Re
     done.into_iter().collect()
 }
 
+/// Writes each image as it is, numbered as in its file. A class without images gets no folder.
+fn write_originals(folder: &Path, garments: &Garments) -> Result<(), Error> {
+    let folder_of = |index: usize| folder.join(FashionMnist::CLASSES[garments.label(index)]);
+    for class in 0..FashionMnist::CLASSES.len() {
+        if let Some(index) = (0..garments.count()).find(|&i| garments.label(i) == class) {
+            make_folder(&folder_of(index))?;
+        }
+    }
+    let side = idx::SIDE as u32;
+    let write = |i: usize| write_grey_png(&folder_of(i).join(file_name(i)), side, side, garments.pixels(i));
+    (0..garments.count()).into_par_iter().try_for_each(write)
+}
+
 fn file_name(index: usize) -> String {
     format!("{index:06}.png")
 }
 
-#[derive(Serialize)]
-struct CocoFile {
-    info: CocoInfo,
-    images: Vec<CocoImage>,
-    annotations: Vec<CocoAnnotation>,
-    categories: Vec<CocoCategory>,
-}
-
-#[derive(Serialize)]
-struct CocoInfo {
-    description: &'static str,
-    version: String,
-}
-
-#[derive(Serialize)]
-struct CocoImage {
-    id: u64,
-    file_name: String,
-    height: u32,
-    width: u32,
-}
-
-#[derive(Serialize)]
-struct CocoAnnotation {
-    id: u64,
-    image_id: u64,
-    category_id: u64,
-    bbox: [f64; 4],
-    area: u64,
-    iscrowd: u8,
-    segmentation: CocoRle,
-}
-
-#[derive(Serialize)]
-struct CocoRle {
-    size: [u32; 2],
-    counts: String,
-}
-
-#[derive(Serialize)]
-struct CocoCategory {
-    id: u64,
-    name: &'static str,
-    supercategory: &'static str,
-}
-
-fn draw_detection(folder: &Path, split: Split, config: &ScenesConfig) -> Result<(), Error> {
+fn draw_detection(folder: &Path, split: Split, config: &ScenesConfig, stock: Stock) -> Result<(), Error> {
     let images = folder.join(split.as_str());
     make_folder(&images)?;
     let done: Vec<Result<Vec<SceneObject>, Error>> = (0..images_of(split, config))
         .into_par_iter()
         .map(|i| {
-            let scene = detection_scene(config, (first_of(split, config) + i) as u64);
+            let scene = detection_scene(config, stock, (first_of(split, config) + i) as u64);
             write_png(&images.join(file_name(i)), &scene.image)?;
             Ok(scene.objects)
         })
         .collect();
-    let mut file = CocoFile {
-        info: CocoInfo { description: "drawn scenes", version: VERSION.to_string() },
-        images: Vec::new(),
-        annotations: Vec::new(),
-        categories: Shape::ALL
-            .iter()
-            .map(|s| CocoCategory { id: *s as u64 + 1, name: s.as_str(), supercategory: "shape" })
-            .collect(),
-    };
-    for (i, objects) in done.into_iter().enumerate() {
-        let image_id = i as u64 + 1;
-        file.images.push(CocoImage { id: image_id, file_name: file_name(i), height: config.size, width: config.size });
-        for object in objects? {
-            file.annotations.push(CocoAnnotation {
-                id: file.annotations.len() as u64 + 1,
-                image_id,
-                category_id: object.shape as u64 + 1,
-                bbox: object.mask.bbox(),
-                area: object.mask.area(),
-                iscrowd: 0,
-                segmentation: CocoRle { size: object.mask.size, counts: object.mask.to_compressed() },
-            });
-        }
-    }
+    let scenes: Vec<Vec<SceneObject>> = done.into_iter().collect::<Result<_, _>>()?;
     make_folder(&folder.join("annotations"))?;
     let path = folder.join(annotations_name(split));
-    let text = json_text(&file, &path)?;
+    let text = json_text(&Instances::new(config, &scenes), &path)?;
     fs::write(&path, text).map_err(|e| Error::io(&path, "write the annotations", e))
 }

@@ -2,7 +2,11 @@
 
 mod decoding;
 mod detection;
+mod garments;
+mod jpeg_parts;
 mod loading;
+mod mixing;
+mod randaugment;
 mod readers;
 mod real_data;
 mod scenes;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use adamv_datasets::{
     ClassificationDataset, ClassificationOptions, CocoPaths, DataConfig, DetectionDataset, DetectionOptions,
-    ImagenetPaths, ScenesConfig, Split, check,
+    ImagenetPaths, RandAugmentOptions, ScenesConfig, Split, check,
 };
 use serde_json::{Value, json};
 
@@ -201,11 +201,22 @@ fn check_lists_everything_broken_at_once() {
 #[test]
 fn configurations_out_of_range_name_the_key() {
     type Bend = fn(&mut DataConfig);
-    let cases: [(Bend, &str, &str); 10] = [
+    fn ops(ops: usize, magnitude: u32) -> RandAugmentOptions {
+        RandAugmentOptions { ops, magnitude }
+    }
+    let cases: [(Bend, &str, &str); 14] = [
         (|c| c.scenes = None, "data", "data.scenes"),
         (|c| c.imagenet = Some(ImagenetPaths { root: "x".into() }), "data", "keep either"),
         (|c| c.classification.crop_scale = [0.5, 0.2], "data.classification.crop_scale", "(0, 1]"),
         (|c| c.classification.crop_scale = [0.0, 1.0], "data.classification.crop_scale", "(0, 1]"),
+        (|c| c.classification.randaugment = Some(ops(0, 9)), "data.classification.randaugment.ops", "from 1 to 16"),
+        (
+            |c| c.classification.randaugment = Some(ops(2, 31)),
+            "data.classification.randaugment.magnitude",
+            "from 0 to 30",
+        ),
+        (|c| c.classification.mixup = f32::NAN, "data.classification.mixup", "from 0 to 10"),
+        (|c| c.classification.cutmix = -0.1, "data.classification.cutmix", "from 0 to 10"),
         (|c| c.detection.scale_jitter = [f32::NAN, 1.0], "data.detection.scale_jitter", "(0, 100]"),
         (|c| c.detection.max_instances = 0, "data.detection.max_instances", "from 1"),
         (|c| c.detection.std = [0.0; 3], "data.detection.std", "above 0"),
@@ -234,6 +245,9 @@ fn configurations_round_trip_and_refuse_unknown_keys() {
     let config: DataConfig = serde_json::from_value(json!({"scenes": {"seed": 3}, "on_bad_sample": "skip"})).unwrap();
     assert_eq!(config.scenes.as_ref().unwrap().images, ScenesConfig::default().images);
     assert_eq!(config.prefetch, 4);
+    assert_eq!(config.classification.randaugment, None);
+    let on: DataConfig = serde_json::from_value(json!({"classification": {"randaugment": {"ops": 3}}})).unwrap();
+    assert_eq!(on.classification.randaugment, Some(RandAugmentOptions { ops: 3, magnitude: 9 }));
     let text = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<DataConfig>(&text).unwrap(), config);
     assert!(serde_json::from_value::<DataConfig>(json!({"scnes": {}})).is_err());

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use adamv_datasets::scenes::{Shape, detection_scene, make};
+use adamv_datasets::scenes::{Shape, Stock, detection_scene, make};
 use adamv_datasets::{
     ClassificationDataset, ClassificationOptions, DetectionDataset, DetectionOptions, ScenesConfig, Split, check,
 };
@@ -53,6 +53,18 @@ fn threads_do_not_change_a_byte() {
 }
 
 #[test]
+fn shapes_are_drawn_as_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("scenes");
+    make(&out, &ScenesConfig { images: 24, size: 48, seed: 3, ..Default::default() }).unwrap();
+    // Printed by the commit before there were garments, 09fd54f. Change VERSION when this must change.
+    let before = "427fecf9f42f51b1b4fc94460a37d8f22727668942c35ec1d409aaba8efb9e1e";
+    assert_eq!(check(&out).unwrap().fingerprint, before);
+    let settings = fs::read_to_string(out.join("scenes.json")).unwrap();
+    assert_eq!(settings, "{\"version\":1,\"images\":24,\"size\":48,\"seed\":3,\"sprites\":\"shapes\"}\n");
+}
+
+#[test]
 fn it_is_made_once_and_never_over_something_else() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("scenes");
@@ -78,7 +90,7 @@ fn it_is_made_once_and_never_over_something_else() {
 fn masks_are_the_visible_pixels() {
     let (config, mut objects, mut occluded) = (ScenesConfig::default(), 0, 0);
     for number in 0..200 {
-        let scene = detection_scene(&config, number);
+        let scene = detection_scene(&config, Stock::Shapes, number);
         assert!(scene.objects.len() <= 6);
         let mut owner = vec![false; 64 * 64];
         for object in &scene.objects {

@@ -1,10 +1,14 @@
 //! Pictures, folders and files that tests build on.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use adamv_datasets::Image;
 use adamv_datasets::image::write_png;
+use adamv_datasets::scenes::FashionMnist;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 pub fn fixtures() -> PathBuf {
@@ -64,6 +68,32 @@ pub fn write_annotations(root: &Path, file: &Value) -> PathBuf {
     let path = root.join("annotations/instances_train.json");
     fs::write(&path, file.to_string()).unwrap();
     path
+}
+
+/// An IDX file of bytes.
+pub fn idx(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, dimensions.len() as u8];
+    file.extend(dimensions.iter().flat_map(|d| d.to_be_bytes()));
+    file.extend(data);
+    file
+}
+
+/// The four files of a small Fashion-MNIST, from the label and the 28 x 28 pixels of each image of train and of val.
+pub fn fashion_mnist(folder: &Path, splits: [&[(u8, Vec<u8>)]; 2]) {
+    fs::create_dir_all(folder).unwrap();
+    for (items, names) in splits.iter().zip(FashionMnist::FILES) {
+        let count = items.len() as u32;
+        let labels: Vec<u8> = items.iter().map(|(label, _)| *label).collect();
+        let pixels: Vec<u8> = items.iter().flat_map(|(_, pixels)| pixels.clone()).collect();
+        fs::write(folder.join(names[0]), idx(&[count, 28, 28], &pixels)).unwrap();
+        fs::write(folder.join(names[1]), idx(&[count], &labels)).unwrap();
+    }
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Runs on a pool of its own with a number of threads.

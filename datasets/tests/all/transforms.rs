@@ -1,7 +1,8 @@
 //! Crop, resize, flip and normalise against torchvision and Pillow: `golden/make_transforms.py`.
 
-use adamv_datasets::augment::classification::{Rectangle, centre, crop_and_resize, random_crop};
-use adamv_datasets::augment::{resize_box, write_normalised};
+use adamv_datasets::augment::classification::{centre, random_crop};
+use adamv_datasets::augment::{mirror, resize, resize_box, write_normalised};
+use adamv_datasets::image::Rectangle;
 use adamv_datasets::rng::{Rng, Stream};
 use adamv_datasets::{ClassificationOptions, Image};
 use proptest::prelude::*;
@@ -65,7 +66,7 @@ fn crop_and_resize_is_torchvisions() {
         let [left, top, width, height] = case.crop;
         let area = Rectangle { left, top, width, height };
         let image = picture(case.image[0], case.image[1]);
-        same_within(&crop_and_resize(&image, area, case.side), &case.pixels, 1);
+        same_within(&resize(&image.cut(area), case.side, case.side), &case.pixels, 1);
     }
 }
 
@@ -95,6 +96,12 @@ fn flip_and_normalise_are_torchvisions() {
         let side = 9;
         let mut canvas = vec![7.0; 3 * side * side];
         write_normalised(&image, case.mirrored, options.mean, options.std, side, &mut canvas);
+        if case.mirrored {
+            let (mut turned, mut again) = (image, vec![7.0; canvas.len()]);
+            mirror(&mut turned);
+            write_normalised(&turned, false, options.mean, options.std, side, &mut again);
+            assert_eq!(canvas, again);
+        }
         let (w, h) = (case.image[0] as usize, case.image[1] as usize);
         for c in 0..3 {
             for y in 0..side {

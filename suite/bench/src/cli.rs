@@ -77,17 +77,22 @@ pub enum DataCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum MakeCommand {
-    /// Drawn scenes with known classes, boxes and masks, in ImageNet's and in COCO's layout
+    /// Scenes of drawn shapes or of Fashion-MNIST's garments, with exact boxes and masks, in ImageNet's and in COCO's layout
     Scenes(ScenesArgs),
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  adamv-bench data make scenes --out .data/scenes --images 2000 --size 64")]
+#[command(after_help = "Examples:
+  adamv-bench data make scenes --out .data/scenes --images 2000 --size 64
+  adamv-bench data make scenes --out .data/garments --sprites fashion-mnist
+
+Garments need the four files of Fashion-MNIST: `apt-get install dataset-fashion-mnist`, or a folder given with \
+--fashion-mnist. Classification is then the original 60,000 and 10,000 images; --images and --size are those of the scenes.")]
 pub struct ScenesArgs {
     /// Folder to write to; made if missing
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Training images for each task; a quarter as many are made for validation [default: as in a suite]
+    /// Training scenes, and of shapes as many classification images; a quarter as many for validation [default: as in a suite]
     #[arg(long, value_name = "N")]
     pub images: Option<usize>,
     /// Side of the square images in pixels [default: as in a suite]
@@ -99,12 +104,17 @@ pub struct ScenesArgs {
     /// What is drawn
     #[arg(long, value_enum, default_value_t = SpritesArg::Shapes)]
     pub sprites: SpritesArg,
+    /// Folder with Fashion-MNIST's four files, plain or gzipped [default: where the Debian package puts them]
+    #[arg(long, value_name = "DIR")]
+    pub fashion_mnist: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum SpritesArg {
     /// Six drawn shapes
     Shapes,
+    /// Ten kinds of garment
+    FashionMnist,
 }
 
 #[derive(Debug, Args)]

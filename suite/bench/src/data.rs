@@ -15,13 +15,16 @@ pub fn make_scenes(args: &ScenesArgs) -> Result<(), Failure> {
         seed: args.seed.unwrap_or(defaults.seed),
         sprites: match args.sprites {
             SpritesArg::Shapes => Sprites::Shapes,
+            SpritesArg::FashionMnist => Sprites::FashionMnist,
         },
+        fashion_mnist: args.fashion_mnist.clone(),
     };
     let paths = scenes::make(&args.out, &config)?;
     json::line(&format!(
-        "scenes of {} training images of {} px for each task in {}\nuse them in a suite as\n  data:\n    imagenet: {{root: {}}}\n    \
+        "{} training scenes of {} ({} px) and their classification images in {}\nuse them in a suite as\n  data:\n    imagenet: {{root: {}}}\n    \
          coco:\n      train_images: {}\n      train_annotations: {}\n      val_images: {}\n      val_annotations: {}",
         config.images,
+        config.sprites,
         config.size,
         args.out.display(),
         paths.imagenet.root.display(),

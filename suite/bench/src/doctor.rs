@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 
+use adamv_datasets::scenes::FashionMnist;
 use adamv_native::{CudaLoad, REQUIRED_LIBTORCH};
 use serde::Serialize;
 
@@ -152,10 +153,12 @@ fn text(findings: &Findings) -> String {
         || format!("disk         {UNKNOWN}"),
         |disk| format!("disk         {} free in {}", gib(disk.free_bytes), disk.path),
     ));
-    lines.push(
-        "data         scenes (shapes) is built in; ImageNet folders and COCO files are named in a suite's `data`"
-            .into(),
-    );
+    let garments = Path::new(FashionMnist::DEBIAN_FOLDER);
+    let garments = if garments.is_dir() { "here" } else { "missing (apt-get install dataset-fashion-mnist)" };
+    lines.push(format!(
+        "data         scenes of shapes are built in; Fashion-MNIST for scenes of garments is {garments}; ImageNet and COCO are \
+         named in a suite's `data`"
+    ));
     lines.join("\n")
 }
 

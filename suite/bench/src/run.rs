@@ -128,7 +128,7 @@ fn cell(setting: &Setting, label: &str, job: &Job) -> Result<Record, Failure> {
 fn scenes_dir(out: &Path, job: &Job) -> PathBuf {
     let data = out.join("data");
     match &job.config.data.scenes {
-        Some(scenes) => data.join(format!("scenes-{}x{}-s{}", scenes.images, scenes.size, scenes.seed)),
+        Some(scenes) => data.join(format!("{}-{}x{}-s{}", scenes.sprites, scenes.images, scenes.size, scenes.seed)),
         None => data,
     }
 }

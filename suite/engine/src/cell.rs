@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use adamv_datasets::Task;
+use adamv_datasets::scenes::{FashionMnist, class_names};
+use adamv_datasets::{Sprites, Task};
 use adamv_metrics::{CocoEvaluator, GroundTruth, Hotcoco, IouType};
 use adamv_models::config::Classes;
 use adamv_models::systems::{self, Part, System};
@@ -69,22 +70,26 @@ fn classes(config: &CellConfig) -> Classes {
         let (imagenet, coco) = data::sources(&config.data).ok()?;
         Some(data::open(&config.data, &config.model.inputs, &imagenet, &coco).ok()?.classes())
     };
-    if config.data.scenes.is_some() {
-        let shapes = adamv_datasets::scenes::Shape::ALL.len();
-        return Classes { classification: shapes, detection: shapes };
+    if let Some(scenes) = &config.data.scenes {
+        let count = class_names(scenes.sprites).len();
+        return Classes { classification: count, detection: count };
     }
     found().unwrap_or(Classes { classification: 1000, detection: 80 })
 }
 
-/// Checks the configuration and opens its data, but for scenes, which are made when the cell runs. That the validation
+/// Checks the configuration and opens its data; of scenes, which are made when the cell runs, what they are made of. That the validation
 /// split has a mask for every object is known here too, not after training. Writes nothing.
 pub fn check_data(config: &CellConfig) -> Result<(), EngineError> {
     config.validate()?;
-    if config.data.scenes.is_none() {
-        let (imagenet, coco) = data::sources(&config.data)?;
-        data::open(&config.data, &config.model.inputs, &imagenet, &coco)?;
-        Hotcoco.evaluate(&GroundTruth::read(&coco.val_annotations)?, &[], IouType::Segm)?;
+    if let Some(scenes) = &config.data.scenes {
+        if scenes.sprites == Sprites::FashionMnist {
+            FashionMnist::open(scenes.fashion_mnist.as_deref())?;
+        }
+        return Ok(());
     }
+    let (imagenet, coco) = data::sources(&config.data)?;
+    data::open(&config.data, &config.model.inputs, &imagenet, &coco)?;
+    Hotcoco.evaluate(&GroundTruth::read(&coco.val_annotations)?, &[], IouType::Segm)?;
     Ok(())
 }
 
@@ -190,11 +195,16 @@ fn resolved(config: &CellConfig) -> Result<Value, EngineError> {
 }
 
 fn key(config: &CellConfig, fingerprints: &[&str]) -> Result<String, EngineError> {
-    Ok(cell_key(&json!({ "config": resolved(config)?, "data": fingerprints })))
+    let mut config = config.clone();
+    // What the files hold is in the fingerprints; where they lay is of no consequence.
+    if let Some(scenes) = &mut config.data.scenes {
+        scenes.fashion_mnist = None;
+    }
+    Ok(cell_key(&json!({ "config": resolved(&config)?, "data": fingerprints })))
 }
 
-/// The key that a cell of this configuration has with its data as it is now; `None` for scenes, which are a function of
-/// the configuration.
+/// The key that a cell of this configuration has with its data as it is now; `None` for scenes, which are made once a
+/// run and not made over.
 pub fn cell_key_of(config: &CellConfig) -> Result<Option<String>, EngineError> {
     if config.data.scenes.is_some() {
         return Ok(None);

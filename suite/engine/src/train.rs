@@ -33,6 +33,10 @@ pub fn schedule_of<'a>(config: &'a CellConfig, phase: &Phase) -> &'a ScheduleCon
     }
 }
 
+/// In the history: the share of wall time, 0 to 1, that steps waited for a batch since the row before. A phase's first
+/// batch, and the first after a resume, is left out.
+const DATA_WAIT_SHARE: &str = "data_wait_share";
+
 /// Trains `system` to the end of its last phase and leaves the final weights in it. `position` is where to start.
 pub struct Trainer<'a> {
     pub config: &'a CellConfig,
@@ -89,6 +93,7 @@ impl Trainer<'_> {
         progress.phase(phase.name, position.step, schedule.steps);
         let mut clock = Instant::now();
         let mut waited = self.waited(&sources);
+        let (first, mut share) = (position.step, WaitShare::default());
         for step in position.step..schedule.steps {
             let rate = learning_rate(schedule, step);
             let mut losses: Vec<Term> = Vec::new();
@@ -106,11 +111,18 @@ impl Trainer<'_> {
             guard.push(step, rate, &losses, samples);
             position.step = step + 1;
             position.steps += 1;
+            if step == first {
+                // Nobody could have prepared the first batch ahead of time.
+                share.take(self.waited(&sources));
+            }
 
             let last = position.step == schedule.steps;
             let save = position.step.is_multiple_of(training.checkpoint_every) && !last;
             if save || last || position.step.is_multiple_of(training.log_every) {
                 let loss = guard.flush(history, |task, index| self.sample_name(task, index))?;
+                if let Some(share) = share.take(self.waited(&sources)).filter(|_| step > first) {
+                    history.push(position.step, phase.name, "", DATA_WAIT_SHARE, share);
+                }
                 progress.step(position.step, &format!("loss {loss:.3}"));
             }
             if save || last {
@@ -136,7 +148,8 @@ impl Trainer<'_> {
                 let batch = next(loader)?;
                 let (images, labels) = batch::classification(&batch, self.device)?;
                 let logits = self.autocast(|| self.system.classify(&images, Mode::Train).0)?;
-                let loss = cross_entropy(&logits, &labels, self.config.training.label_smoothing);
+                let smoothing = self.config.training.label_smoothing;
+                let loss = cross_entropy(&logits, &labels, batch.lambda, smoothing);
                 let task = Task::Classification;
                 Ok((vec![(Some(task), "cross_entropy".into(), loss)], task, batch.indices))
             }
@@ -201,6 +214,21 @@ impl Trainer<'_> {
     }
 }
 
+/// Measures [`DATA_WAIT_SHARE`].
+#[derive(Default)]
+struct WaitShare {
+    last: Option<(Instant, Duration)>,
+}
+
+impl WaitShare {
+    /// The share since the call before, none for the first; `waited` is the loaders' total.
+    fn take(&mut self, waited: Duration) -> Option<f64> {
+        let now = Instant::now();
+        let (then, before) = self.last.replace((now, waited))?;
+        Some((waited - before).as_secs_f64() / (now - then).as_secs_f64().max(f64::MIN_POSITIVE))
+    }
+}
+
 fn next<B: Send + 'static>(loader: &mut Loader<B>) -> Result<B, EngineError> {
     match loader.next() {
         Some(batch) => Ok(batch?),
@@ -208,11 +236,17 @@ fn next<B: Send + 'static>(loader: &mut Loader<B>) -> Result<B, EngineError> {
     }
 }
 
-/// Cross-entropy `[B,C]` x `[B]` -> scalar, as log-softmax and gather, which is deterministic everywhere. `smoothing` of the
-/// weight is spread over all classes.
-fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Tensor {
+/// Cross-entropy `[B,C]` x `[B]` -> scalar, as log-softmax and gather, which is deterministic everywhere. `lambda` is
+/// the weight of a sample's own label; the rest goes to the label of its partner in a mixed batch, sample B - 1 - i.
+/// `smoothing` of the weight is spread over all classes.
+fn cross_entropy(logits: &Tensor, labels: &Tensor, lambda: f32, smoothing: f64) -> Tensor {
     let log = logits.log_softmax(-1, Kind::Float);
-    let hit = log.gather(1, &labels.unsqueeze(1), false).mean(Kind::Float);
+    let hit_of = |labels: &Tensor| log.gather(1, &labels.unsqueeze(1), false).mean(Kind::Float);
+    let mut hit = hit_of(labels);
+    if lambda != 1.0 {
+        let lambda = f64::from(lambda);
+        hit = hit * lambda + hit_of(&labels.flip([0])) * (1.0 - lambda);
+    }
     let spread = log.mean(Kind::Float);
     -(hit * (1.0 - smoothing) + spread * smoothing)
 }
@@ -229,4 +263,21 @@ fn resume_history(path: &Path, position: &Position) -> Result<History, EngineErr
     }
     history.rows.truncate(position.history_rows);
     Ok(history)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mixed_batch_weighs_both_labels() {
+        let logits = Tensor::from_slice(&[1.0f32, 2.0, 0.5, -1.0, 0.0, 3.0, 0.2, 0.1, 0.0]).view([3, 3]);
+        let (own, partner) = (Tensor::from_slice(&[0i64, 2, 1]), Tensor::from_slice(&[1i64, 2, 0]));
+        for smoothing in [0.0, 0.1] {
+            let loss = |labels: &Tensor, lambda| cross_entropy(&logits, labels, lambda, smoothing).double_value(&[]);
+            let want = 0.25 * loss(&own, 1.0) + 0.75 * loss(&partner, 1.0);
+            assert!((loss(&own, 0.25) - want).abs() < 1e-6);
+            assert!((loss(&own, 0.25) - loss(&own, 1.0)).abs() > 0.1);
+        }
+    }
 }

@@ -1,27 +1,89 @@
-//! JPEG to RGB through zune-jpeg, strict about files that end early.
+//! JPEG to RGB: plain baseline pictures through `baseline`, which can decode a part of one; all others through zune-jpeg,
+//! strict about files that end early.
+
+mod baseline;
+mod colour;
+mod header;
+mod huffman;
+mod idct;
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Image, orientation, refuse_huge};
+use self::header::Header;
+use super::{Image, Rectangle, orientation, refuse_huge};
 
 /// Largest side that the format can express.
 const MAX_SIDE: usize = 65_535;
 
-/// The image as stored, and its EXIF orientation.
+/// Something that plain baseline pictures don't have. Says nothing more: the general decoder finds the words.
+#[derive(Debug)]
+struct Odd;
+
+/// A JPEG whose headers were read.
+pub(super) struct Jpeg<'a> {
+    bytes: &'a [u8],
+    header: Header<'a>,
+}
+
+impl<'a> Jpeg<'a> {
+    /// Reads the headers of a plain baseline picture; nothing for any other, which [`decode`] reads.
+    ///
+    /// # Errors
+    /// When the file ends early or has more pixels than are allowed.
+    pub fn baseline(bytes: &'a [u8]) -> Result<Option<Self>, String> {
+        if !reaches_end(bytes) {
+            return Err(TRUNCATED.to_string());
+        }
+        let Ok(header) = Header::read(bytes) else {
+            return Ok(None);
+        };
+        refuse_huge(u64::from(header.width), u64::from(header.height))?;
+        Ok(Some(Jpeg { bytes, header }))
+    }
+
+    /// Columns and rows as stored.
+    pub fn size(&self) -> [u32; 2] {
+        [self.header.width, self.header.height]
+    }
+
+    /// EXIF orientation, 1 to 8.
+    pub fn orientation(&self) -> u8 {
+        self.header.orientation
+    }
+
+    /// A rectangle of the picture as stored, which must lie inside it; the same pixels as cut from the whole. Damage
+    /// below the rectangle goes unnoticed.
+    pub fn decode(&self, area: Rectangle) -> Result<Image, String> {
+        baseline::decode(&self.header, area).or_else(|Odd| {
+            let (whole, _) = decode_any(self.bytes)?;
+            if [whole.width, whole.height] != self.size() {
+                return Err("broken JPEG: its headers contradict each other".to_string());
+            }
+            Ok(whole.cut(area))
+        })
+    }
+}
+
+const TRUNCATED: &str = "truncated JPEG: the end-of-image marker is missing";
+
+/// Any JPEG as stored, and its EXIF orientation.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), String> {
     if !reaches_end(bytes) {
-        return Err("truncated JPEG: the end-of-image marker is missing".to_string());
+        return Err(TRUNCATED.to_string());
     }
+    decode_any(bytes)
+}
+
+fn decode_any(bytes: &[u8]) -> Result<(Image, u8), String> {
     decode_with(bytes, true).or_else(|what| {
         // Strict mode is wanted for damaged pixel data, which would else come out grey. It also refuses stray bytes
         // between headers, which every other decoder skips and which real collections hold.
         if what.contains("Extra bytes between headers") { decode_with(bytes, false) } else { Err(what) }
     })
 }
-
 fn decode_with(bytes: &[u8], strict: bool) -> Result<(Image, u8), String> {
     let options = DecoderOptions::default()
         .set_strict_mode(strict)
