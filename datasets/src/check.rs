@@ -33,7 +33,6 @@
 //! | crowd | not trained on, ignored in evaluation | nothing |
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -45,6 +44,8 @@ use crate::fingerprint::Fingerprint;
 use crate::image;
 use crate::imagenet;
 use crate::layout::{self, Part};
+use crate::place::Place;
+use crate::shards;
 use crate::task::Split;
 
 /// What a folder holds and what is wrong with it.
@@ -73,8 +74,8 @@ struct Survey {
 }
 
 /// Reads all of a folder: built-in scenes, ImageNet folders (`train/<class>/`), COCO files
-/// (`annotations/instances_NAME.json` beside a folder NAME, perhaps under `images/`), or a folder with several of
-/// these.
+/// (`annotations/instances_NAME.json` beside a folder NAME, perhaps under `images/`), shards (`.tar`) in their place, or
+/// a folder with several of these.
 ///
 /// # Errors
 /// When the folder is missing or nothing in it is recognised. Broken files are problems of the report, not errors.
@@ -101,6 +102,16 @@ pub fn check(dir: &Path) -> Result<CheckReport, Error> {
     Ok(survey.finish())
 }
 
+/// Decodes the whole of an image.
+fn decode(place: &Place, bytes: &[u8]) -> Result<image::Image, Error> {
+    image::Encoded::open(&place.path(), bytes)?.decode()
+}
+
+/// The end of a part's line: ` in 3 shards`, or nothing for folders.
+fn in_shards(n: usize) -> String {
+    if n == 0 { String::new() } else { format!(" in {}", shards::count(n)) }
+}
+
 impl Survey {
     fn imagenet(&mut self, root: &Path) -> Result<(), Error> {
         let mut training_classes: Option<Vec<String>> = None;
@@ -113,21 +124,30 @@ impl Survey {
                 }
             };
             self.take(findings);
-            let files: Vec<PathBuf> = listing.samples.iter().map(|s| root.join(&s.name)).collect();
+            let places: Vec<Place> = listing.samples.iter().map(|s| s.place(root)).collect();
             self.report.parts.push(format!(
-                "imagenet: {}, {} classes, {} images",
+                "imagenet: {}, {} classes, {} images{}",
                 self.relative(&root.join(split.as_str())),
                 listing.classes.len(),
-                files.len()
+                places.len(),
+                in_shards(listing.shards)
             ));
-            self.read_images(&files, |k, bytes| image::Encoded::open(&files[k], bytes)?.decode().map(drop));
+            self.read_images(&places, |k, bytes| decode(&places[k], bytes).map(drop));
+            // A folder's name tells the class of its files; a member's class must be told.
+            for (place, sample) in places.iter().zip(&listing.samples).filter(|_| listing.shards > 0) {
+                let name = format!("{}: label", self.relative(&place.path()));
+                self.digests.insert(name, listing.classes[sample.label].clone());
+            }
             if let Some(training) = &training_classes {
                 for class in listing.classes.iter().filter(|c| !training.contains(c)) {
-                    self.report.problems.push(problem(
-                        &root.join(split.as_str()).join(class),
-                        "this class has no training images",
-                        "Rename the folder, remove it, or add the class to train/",
-                    ));
+                    let folder = root.join(split.as_str());
+                    self.report.problems.push(if listing.shards == 0 {
+                        let mend = "Rename the folder, remove it, or add the class to train/";
+                        problem(&folder.join(class), "this class has no training images", mend)
+                    } else {
+                        let mend = "Mend the labels, or add the class to the training shards";
+                        problem(&folder, format!("the class `{class}` has no training images"), mend)
+                    });
                 }
             } else {
                 training_classes = Some(listing.classes);
@@ -150,14 +170,8 @@ impl Survey {
             }
         };
         self.report.annotations += file.annotations.len();
-        self.report.parts.push(format!(
-            "coco: {}, {} images, {} annotations, {} categories",
-            self.relative(json),
-            file.images.len(),
-            file.annotations.len(),
-            file.categories.len()
-        ));
-        if !images.is_dir() {
+        if !images.exists() {
+            self.coco_part(json, &file, 0);
             self.report.problems.push(problem(
                 json,
                 format!("its folder of images, {}, is missing", images.display()),
@@ -165,23 +179,36 @@ impl Survey {
             ));
             return;
         }
-        match coco::findings(&file, json, images) {
-            Ok((findings, sizes)) => {
+        match coco::Images::open(images) {
+            Ok((images, findings)) => {
+                self.coco_part(json, &file, images.shards);
                 self.take(findings);
-                // Files that are missing or lead elsewhere are among the findings; the rest can be read.
-                let records: Vec<&coco::ImageRecord> =
-                    file.images.iter().zip(sizes).filter_map(|(record, size)| size.map(|_| record)).collect();
-                let paths: Vec<PathBuf> = records.iter().map(|record| images.join(&record.file_name)).collect();
-                self.read_images(&paths, |k, bytes| {
+                let (findings, found) = coco::findings(&file, json, &images);
+                self.take(findings);
+                // Images that are missing or lead elsewhere are among the findings; the rest can be read.
+                let (records, places): (Vec<_>, Vec<Place>) =
+                    file.images.iter().zip(found).filter_map(|(image, found)| Some((image, found?.0))).unzip();
+                self.read_images(&places, |k, bytes| {
                     if !coco::possible_size(records[k]) {
                         // Already among the findings.
                         return Ok(());
                     }
-                    coco::check_size(&paths[k], &image::Encoded::open(&paths[k], bytes)?.decode()?, records[k])
+                    coco::check_size(&places[k].path(), &decode(&places[k], bytes)?, records[k])
                 });
             }
             Err(error) => self.report.problems.push(error.into_problem()),
         }
+    }
+
+    fn coco_part(&mut self, json: &Path, file: &coco::File, shards: usize) {
+        self.report.parts.push(format!(
+            "coco: {}, {} images{}, {} annotations, {} categories",
+            self.relative(json),
+            file.images.len(),
+            in_shards(shards),
+            file.annotations.len(),
+            file.categories.len()
+        ));
     }
 
     fn take(&mut self, findings: Vec<Finding>) {
@@ -192,26 +219,23 @@ impl Survey {
     }
 
     /// Reads images on all cores; `judge` gets each one's bytes.
-    fn read_images(&mut self, files: &[PathBuf], judge: impl Fn(usize, &[u8]) -> Result<(), Error> + Sync) {
-        let read: Vec<(Option<String>, Option<Problem>)> = files
+    fn read_images(&mut self, places: &[Place], judge: impl Fn(usize, &[u8]) -> Result<(), Error> + Sync) {
+        let read: Vec<(Option<String>, Option<Problem>)> = places
             .par_iter()
             .enumerate()
-            .map(|(k, path)| {
-                let bytes = match fs::read(path) {
+            .map(|(k, place)| {
+                let bytes = match place.read() {
                     Ok(bytes) => bytes,
-                    Err(e) => {
-                        let problem = Error::io(path, "read the image", e).into_problem();
-                        return (None, Some(problem));
-                    }
+                    Err(error) => return (None, Some(error.into_problem())),
                 };
                 let digest = blake3::hash(&bytes).to_hex().to_string();
                 (Some(digest), judge(k, &bytes).err().map(Error::into_problem))
             })
             .collect();
-        self.report.images += files.len();
-        for (path, (digest, problem)) in files.iter().zip(read) {
+        self.report.images += places.len();
+        for (place, (digest, problem)) in places.iter().zip(read) {
             if let Some(digest) = digest {
-                self.digests.insert(self.relative(path), digest);
+                self.digests.insert(self.relative(&place.path()), digest);
             }
             self.report.problems.extend(problem);
         }
@@ -219,7 +243,7 @@ impl Survey {
 
     fn relative(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
-        relative.display().to_string()
+        if relative == Path::new("") { ".".to_string() } else { relative.display().to_string() }
     }
 
     fn finish(mut self) -> CheckReport {

@@ -93,11 +93,12 @@ impl fmt::Display for Sprites {
     }
 }
 
-/// Folders in ImageNet's layout.
+/// Folders in ImageNet's layout, or WebDataset shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImagenetPaths {
-    /// Holds `train/<class>/` and `val/<class>/`.
+    /// Holds `train/<class>/` and `val/<class>/`; or `train/*.tar` and `val/*.tar`, or `*.tar` with `train` or `val` in
+    /// their names.
     pub root: PathBuf,
 }
 
@@ -105,13 +106,13 @@ pub struct ImagenetPaths {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CocoPaths {
-    /// Folder of the training images.
+    /// Folder of the training images, or of their shards, or one shard.
     pub train_images: PathBuf,
-    /// Instances JSON of the training images.
+    /// Instances JSON of the training images, or the shards if they hold the records.
     pub train_annotations: PathBuf,
-    /// Folder of the validation images.
+    /// Folder of the validation images, or of their shards, or one shard.
     pub val_images: PathBuf,
-    /// Instances JSON of the validation images.
+    /// Instances JSON of the validation images, or the shards if they hold the records.
     pub val_annotations: PathBuf,
 }
 

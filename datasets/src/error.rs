@@ -129,6 +129,11 @@ impl Finding {
         Finding { fatal: true, problem: problem(path, what, mend) }
     }
 
+    /// An error that does not end the reading of the rest.
+    pub fn from_error(error: Error) -> Self {
+        Finding { fatal: true, problem: error.into_problem() }
+    }
+
     pub fn remark(path: &Path, what: impl Into<String>, mend: impl Into<String>) -> Self {
         Finding { fatal: false, problem: problem(path, what, mend) }
     }

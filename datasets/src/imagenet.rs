@@ -1,7 +1,9 @@
-//! Classification from folders: `root/train/<class>/*.jpg`. Lists files when opened, reads pixels when asked.
+//! Classification from folders, `root/train/<class>/*.jpg`, or from shards. Lists files when opened, reads pixels when
+//! asked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::augment::classification as augment;
 use crate::augment::mix;
@@ -12,11 +14,13 @@ use crate::fingerprint::Fingerprint;
 use crate::image;
 use crate::loader::BatchSource;
 use crate::order::Pick;
+use crate::place::{Place, Shard};
 use crate::samples::{self, Skipped};
+use crate::shards;
 use crate::task::Split;
 
 /// Extensions that are read, in lower case. The content decides how.
-const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
+pub(crate) const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 
 /// One split of an ImageNet-like folder.
 #[derive(Debug)]
@@ -32,23 +36,52 @@ pub struct ClassificationDataset {
 
 #[derive(Debug)]
 pub(crate) struct Sample {
-    /// Path relative to the root, with `/`.
+    /// Path relative to the root, with `/`; in a shard, the shard's path and then the member's name.
     pub name: String,
     pub label: usize,
     pub bytes: u64,
+    /// The shard it lies in, and where.
+    pub shard: Option<(Arc<Shard>, u64)>,
+}
+
+impl Sample {
+    pub fn place(&self, root: &Path) -> Place {
+        let Some((shard, offset)) = &self.shard else {
+            return Place::File(root.join(&self.name));
+        };
+        let name = self.member_name(root).to_string();
+        Place::Member { shard: Arc::clone(shard), name, offset: *offset, bytes: self.bytes }
+    }
+
+    /// The name without what comes before it: the shard's path, or the split.
+    fn member_name(&self, root: &Path) -> &str {
+        let shard = self.shard.as_ref().map(|(shard, _)| shard.path());
+        let within = match shard.map(|path| path.strip_prefix(root).unwrap_or(path)) {
+            Some(relative) => relative.as_os_str().len() + 1,
+            None => self.name.find('/').map_or(0, |slash| slash + 1),
+        };
+        self.name.get(within..).unwrap_or(&self.name)
+    }
 }
 
 /// What a split's folder holds.
 pub(crate) struct Listing {
     pub classes: Vec<String>,
     pub samples: Vec<Sample>,
+    /// Number of shards; 0 for folders.
+    pub shards: usize,
 }
 
 impl ClassificationDataset {
     /// Lists `root/<split>/<class>/`: classes and files sorted by name. Samples are `image_size` x `image_size`.
     ///
+    /// Where there are no class folders, WebDataset shards are read: `root/<split>/*.tar`, or `root/*.tar` with the
+    /// split in the name. A sample is an image and a `.cls` member (or a `.json` member with `label`) of one key, its
+    /// label a line of `root/classes.txt`, counted from 0. Without that file the labels that occur are the classes.
+    ///
     /// # Errors
-    /// A missing folder, no class folder, a class without images, a link that leads out of the root.
+    /// A missing folder, no class folder, a class without images, a link that leads out of the root; a damaged shard, a
+    /// key without image or label.
     pub fn open(root: &Path, split: Split, options: &ClassificationOptions, image_size: u32) -> Result<Self, Error> {
         let (listing, findings) = list(root, split)?;
         stop_at_fatal(&findings)?;
@@ -79,7 +112,7 @@ impl ClassificationDataset {
             let Some(label) = classes.iter().position(|c| c == class) else {
                 return Err(Error::data(
                     &self.root,
-                    format!("the class folder `{class}` has no counterpart among the training classes"),
+                    format!("the class `{class}` has no counterpart among the training classes"),
                     "Rename it, remove it, or add the class to train/",
                 ));
             };
@@ -152,13 +185,20 @@ impl ClassificationDataset {
         digest.finish()
     }
 
-    fn path(&self, index: usize) -> PathBuf {
-        self.root.join(&self.samples[index].name)
+    /// Where an image lies, and its size in bytes.
+    pub(crate) fn place(&self, index: usize) -> (Place, u64) {
+        let sample = &self.samples[index];
+        (sample.place(&self.root), sample.bytes)
+    }
+
+    /// Name of an image within its split, or its shard.
+    pub(crate) fn member_name(&self, index: usize) -> &str {
+        self.samples[index].member_name(&self.root)
     }
 
     /// Reads an image.
     pub(crate) fn decode(&self, index: usize) -> Result<image::Image, Error> {
-        image::decode(&self.path(index))
+        image::decode_at(&self.place(index).0)
     }
 
     fn empty_batch(&self, samples: usize) -> ClassificationBatch {
@@ -187,8 +227,8 @@ impl BatchSource for ClassificationDataset {
         let mut batch = self.empty_batch(picks.len());
         let slots = batch.images.chunks_mut(self.sample_len()).collect();
         let used = samples::fill_train(picks, self.len(), self.on_bad_sample, &self.skipped, slots, |pick, canvas| {
-            let path = self.path(pick.index);
-            let bytes = image::read(&path)?;
+            let (place, _) = self.place(pick.index);
+            let (path, bytes) = (place.path(), place.read()?);
             augment::train(&image::Encoded::open(&path, &bytes)?, &self.options, seed, pick, self.image_size, canvas)
         })?;
         for (index, ()) in used {
@@ -226,24 +266,42 @@ impl BatchSource for ClassificationDataset {
     }
 }
 
+/// The splits that are there, as folders or as shards.
+///
+/// # Errors
+/// When the root cannot be read.
+pub(crate) fn splits(root: &Path) -> Result<Vec<Split>, Error> {
+    let mut found = Vec::new();
+    for split in Split::ALL {
+        if root.join(split.as_str()).is_dir() || !shards::of_split(root, split)?.is_empty() {
+            found.push(split);
+        }
+    }
+    Ok(found)
+}
+
 /// Lists a split's folder, collecting what is wrong with it.
 ///
 /// # Errors
 /// Only when the folder itself cannot be read.
 pub(crate) fn list(root: &Path, split: Split) -> Result<(Listing, Vec<Finding>), Error> {
     let folder = root.join(split.as_str());
-    if !folder.is_dir() {
+    let shards = shards::of_split(root, split)?;
+    if !folder.is_dir() && shards.is_empty() {
         return Err(Error::missing(
             &folder,
-            "Point data.imagenet.root at a folder that holds train/<class>/ and val/<class>/",
+            "Point data.imagenet.root at a folder that holds train/<class>/ and val/<class>/, or shards (.tar)",
         ));
     }
     let inside = root.canonicalize().map_err(|e| Error::io(root, "read the folder", e))?;
     let mut findings = Vec::new();
-    let mut listing = Listing { classes: Vec::new(), samples: Vec::new() };
+    let mut listing = Listing { classes: Vec::new(), samples: Vec::new(), shards: 0 };
     if leaves(&folder, &inside) {
         findings.push(link_out(&folder));
         return Ok((listing, findings));
+    }
+    if !shards.is_empty() {
+        return shards::list(root, split, &shards);
     }
     for class in sorted_entries(&folder, &inside, &mut findings)? {
         let path = folder.join(&class);
@@ -270,7 +328,8 @@ pub(crate) fn list(root: &Path, split: Split) -> Result<(Listing, Vec<Finding>),
                 ));
                 continue;
             }
-            listing.samples.push(Sample { name: format!("{split}/{class}/{file}"), label, bytes: meta.len() });
+            let name = format!("{split}/{class}/{file}");
+            listing.samples.push(Sample { name, label, bytes: meta.len(), shard: None });
         }
         if listing.samples.len() == before {
             findings.push(Finding::fatal(
@@ -284,14 +343,14 @@ pub(crate) fn list(root: &Path, split: Split) -> Result<(Listing, Vec<Finding>),
     if listing.classes.is_empty() && findings.is_empty() {
         findings.push(Finding::fatal(
             &folder,
-            "it holds no class folders",
+            "it holds no class folders and no shards",
             "Put the images of each class in a folder named after it",
         ));
     }
     Ok((listing, findings))
 }
 
-fn has_image_extension(path: &Path) -> bool {
+pub(crate) fn has_image_extension(path: &Path) -> bool {
     path.extension().and_then(|e| e.to_str()).is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
 }
 

@@ -3,20 +3,23 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::coco;
 use crate::error::Error;
 use crate::scenes;
+use crate::shards;
 use crate::task::Split;
 
 /// A data set within a folder.
 pub(crate) enum Part {
-    /// A folder with `train/<class>/` and `val/<class>/`.
+    /// A folder with `train/<class>/` and `val/<class>/`, or with shards of the splits.
     Imagenet(PathBuf),
-    /// An instances file and its folder of images.
+    /// An instances file and its folder of images or shards; or a folder of shards as both.
     Coco { json: PathBuf, images: PathBuf },
 }
 
 /// The data sets of a folder: built-in scenes, ImageNet folders (`train/<class>/`), COCO files
-/// (`annotations/instances_NAME.json` beside a folder NAME, perhaps under `images/`), or those of the folders in it.
+/// (`annotations/instances_NAME.json` beside a folder NAME, perhaps under `images/`), shards of either, or
+/// those of the folders in it.
 ///
 /// # Errors
 /// When the folder is missing or nothing in it is recognised.
@@ -34,7 +37,7 @@ pub(crate) fn parts(dir: &Path) -> Result<Vec<Part>, Error> {
         return Err(Error::data(
             dir,
             "nothing in this folder is recognised as data",
-            "Give a folder with train/<class>/ and val/<class>/, or with annotations/instances_NAME.json and a folder NAME of images",
+            "Give a folder with train/<class>/ and val/<class>/, or with annotations/instances_NAME.json and a folder NAME of images, or shards (.tar) in their place",
         ));
     }
     Ok(parts)
@@ -51,10 +54,15 @@ fn recognise(dir: &Path) -> Result<Vec<Part>, Error> {
     if annotations.is_dir() {
         return coco_parts(dir, &annotations);
     }
+    let inside = dir.canonicalize().map_err(|e| Error::io(dir, "read the folder", e))?;
+    if dir.join(coco::CATEGORIES).is_file() && !shards::in_folder(dir, &inside)?.is_empty() {
+        return Ok(vec![Part::Coco { json: dir.to_path_buf(), images: dir.to_path_buf() }]);
+    }
     let mut holds_classes = false;
     for split in Split::ALL {
         let folder = dir.join(split.as_str());
         holds_classes |= folder.is_dir() && !folders(&folder)?.is_empty();
+        holds_classes |= !shards::of_split(dir, split)?.is_empty();
     }
     Ok(if holds_classes { vec![Part::Imagenet(dir.to_path_buf())] } else { Vec::new() })
 }

@@ -115,7 +115,7 @@ pub fn stats(dir: &Path) -> Result<Stats, Error> {
     for part in layout::parts(dir)? {
         match part {
             Part::Imagenet(root) => {
-                for split in Split::ALL.into_iter().filter(|s| root.join(s.as_str()).is_dir()) {
+                for split in imagenet::splits(&root)? {
                     parts.push(classification(dir, &root, split)?);
                 }
             }
@@ -135,8 +135,7 @@ fn classification(dir: &Path, root: &Path, split: Split) -> Result<PartStats, Er
     for sample in &listing.samples {
         counts[sample.label] += 1;
     }
-    let sizes: Vec<[u32; 2]> =
-        listing.samples.par_iter().filter_map(|s| image::size(&root.join(&s.name)).ok()).collect();
+    let sizes: Vec<[u32; 2]> = listing.samples.par_iter().filter_map(|s| image::size(&s.place(root)).ok()).collect();
     Ok(PartStats {
         task: Task::Classification,
         source: relative(dir, &root.join(split.as_str())),
@@ -189,14 +188,11 @@ fn detection(dir: &Path, json: &Path, images: &Path) -> Result<PartStats, Error>
     instances.images_without = per_image.values().filter(|&&count| count == 0).count();
     instances.per_image = Spread::of(per_image.into_values().collect());
     // The files' own sizes: a record may be wrong. Names that lead out of the folder are not followed.
-    let inside = images.canonicalize().ok();
+    let found = coco::Images::open(images).ok().map(|(images, _)| images);
     let sizes: Vec<[u32; 2]> = file
         .images
         .par_iter()
-        .filter_map(|i| {
-            coco::find_image(i.id, &i.file_name, json, images, inside.as_deref()?).ok()?;
-            image::size(&images.join(&i.file_name)).ok()
-        })
+        .filter_map(|i| image::size(&found.as_ref()?.find(i.id, &i.file_name, json).ok()?.0).ok())
         .collect();
     Ok(PartStats {
         task: Task::Detection,

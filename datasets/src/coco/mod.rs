@@ -1,13 +1,19 @@
-//! Detection and instance segmentation from COCO files: `parse` reads the JSON, `validate` judges it, this room makes
-//! samples.
+//! Detection and instance segmentation from COCO files: `records` and `parse` read the JSON, `images` finds what it
+//! names, `validate` judges it, this room makes samples.
 
+mod images;
 mod parse;
+pub(crate) mod raw;
+mod records;
 mod validate;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::parse::{Annotation, Category, Image as ImageRecord, parse, read};
-pub(crate) use self::validate::{find_image, findings, possible_size};
+pub(crate) use self::images::Images;
+pub(crate) use self::parse::{Annotation, Category, File, Image as ImageRecord, parse, read};
+pub use self::records::instances_json;
+pub(crate) use self::records::{CATEGORIES, utf8};
+pub(crate) use self::validate::{findings, possible_size};
 use crate::augment::detection::Placement;
 use crate::batch::DetectionBatch;
 use crate::config::{DetectionOptions, OnBadSample};
@@ -17,6 +23,7 @@ use crate::image;
 use crate::loader::BatchSource;
 use crate::mask::{MaskError, Rle};
 use crate::order::Pick;
+use crate::place::Place;
 use crate::rng::{Rng, Stream};
 use crate::samples::{self, Skipped};
 use crate::task::Split;
@@ -24,7 +31,6 @@ use crate::task::Split;
 /// One split of a COCO data set.
 #[derive(Debug)]
 pub struct DetectionDataset {
-    images_folder: PathBuf,
     annotations: PathBuf,
     options: DetectionOptions,
     image_size: usize,
@@ -40,6 +46,7 @@ pub struct DetectionDataset {
 #[derive(Debug)]
 struct Entry {
     record: ImageRecord,
+    place: Place,
     bytes: u64,
     instances: Vec<Instance>,
 }
@@ -88,6 +95,10 @@ impl DetectionDataset {
     /// labels number the categories from 0 by ascending id. Crowds stay in the file for evaluation and are not trained
     /// on.
     ///
+    /// `images` is a folder of image files, a folder of shards (`.tar`), or one shard. In shards an image is the member
+    /// of its `file_name`, else the only one of its key (the name without extension), with or without folders.
+    /// `annotations` may be such a folder or shard too: [`instances_json`].
+    ///
     /// # Errors
     /// [`Error::Json`] with line and column; [`Error::Data`] naming file and annotation for anything that contradicts
     /// itself: an unknown image or category, a repeated id, a box that is not four finite numbers or lies outside its
@@ -99,16 +110,18 @@ impl DetectionDataset {
         options: &DetectionOptions,
         image_size: u32,
     ) -> Result<Self, Error> {
-        if !images.is_dir() {
+        if !images.exists() {
             return Err(Error::missing(
                 images,
-                format!("Point data.coco.{split}_images at the folder of the {split} images"),
+                format!("Point data.coco.{split}_images at the folder or shards of the {split} images"),
             ));
         }
         let (bytes, digest) = read(annotations)?;
         let file = parse(annotations, &bytes)?;
         drop(bytes);
-        let (found, sizes) = findings(&file, annotations, images)?;
+        let (images, found) = Images::open(images)?;
+        stop_at_fatal(&found)?;
+        let (found, places) = findings(&file, annotations, &images);
         stop_at_fatal(&found)?;
         let mut categories = file.categories;
         categories.sort_by_key(|c| c.id);
@@ -116,9 +129,10 @@ impl DetectionDataset {
         let mut entries: Vec<Entry> = file
             .images
             .into_iter()
-            .zip(sizes)
-            // None is missing: `findings` was clean.
-            .map(|(record, bytes)| Entry { record, bytes: bytes.unwrap_or_default(), instances: Vec::new() })
+            .zip(places)
+            // All are there: `findings` was clean.
+            .filter_map(|(record, found)| found.map(|(place, bytes)| (record, place, bytes)))
+            .map(|(record, place, bytes)| Entry { record, place, bytes, instances: Vec::new() })
             .collect();
         entries.sort_by_key(|e| e.record.id);
         for annotation in file.annotations {
@@ -136,7 +150,6 @@ impl DetectionDataset {
             }
         }
         Ok(DetectionDataset {
-            images_folder: images.to_path_buf(),
             annotations: annotations.to_path_buf(),
             options: options.clone(),
             image_size: image_size as usize,
@@ -206,9 +219,17 @@ impl DetectionDataset {
         (h, w)
     }
 
-    /// The instances file.
+    /// The instances file, or the folder or shard that holds the records.
     pub fn annotations_path(&self) -> &Path {
         &self.annotations
+    }
+
+    /// The text of the instances file, which evaluation needs; put together where shards hold the records.
+    ///
+    /// # Errors
+    /// As [`instances_json`].
+    pub fn ground_truth_json(&self) -> Result<Vec<u8>, Error> {
+        instances_json(&self.annotations)
     }
 
     /// Distinct samples that could not be read so far.
@@ -242,12 +263,17 @@ impl DetectionDataset {
         digest.finish()
     }
 
+    /// Where an image lies, and its size in bytes.
+    pub(crate) fn place(&self, index: usize) -> (Place, u64) {
+        let entry = &self.entries[index];
+        (entry.place.clone(), entry.bytes)
+    }
+
     /// Reads an image and checks it against the size that the file states.
     pub(crate) fn decode(&self, index: usize) -> Result<image::Image, Error> {
-        let record = &self.entries[index].record;
-        let path = self.images_folder.join(&record.file_name);
-        let image = image::decode(&path)?;
-        check_size(&path, &image, record)?;
+        let Entry { record, place, .. } = &self.entries[index];
+        let image = image::decode_at(place)?;
+        check_size(&place.path(), &image, record)?;
         Ok(image)
     }
 

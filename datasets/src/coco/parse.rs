@@ -184,7 +184,7 @@ impl<'de> Deserialize<'de> for Counts {
 
 /// The bytes of a file and their BLAKE3 digest.
 pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, String), Error> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read the annotations", e))?;
+    let bytes = super::instances_json(path)?;
     let digest = blake3::hash(&bytes).to_hex().to_string();
     Ok((bytes, digest))
 }

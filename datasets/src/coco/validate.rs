@@ -1,26 +1,25 @@
-//! Judges a parsed COCO file against itself and against its folder of images. Decodes masks, not pixels.
+//! Judges a parsed COCO file against itself and against its images. Decodes masks, not pixels.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Component, Path};
+use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::images::Images;
 use super::parse::{Annotation, File, Image, Segmentation};
-use crate::error::{Error, Finding};
+use crate::error::Finding;
 use crate::image::MAX_PIXELS;
-use crate::imagenet::{leaves, link_out};
 use crate::mask::check_outline;
+use crate::place::Place;
 
 /// A box may overhang its image by this many pixels before it is worth a remark: annotation tools round.
 const OVERHANG: f64 = 1.0;
 
-/// Everything wrong with a file, in the file's order, and the size in bytes of each image file: none where there is no
-/// such file, or it lies outside its folder and may not be read.
-///
-/// # Errors
-/// Only when the folder of images cannot be read.
-pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<Finding>, Vec<Option<u64>>), Error> {
-    let inside = images.canonicalize().map_err(|e| Error::io(images, "read the folder of images", e))?;
+/// Where an image lies, and its size in bytes; `None` where it is missing.
+pub(crate) type Found = Option<(Place, u64)>;
+
+/// Everything wrong with a file, in the file's order, and where each of its images lies.
+pub(crate) fn findings(file: &File, path: &Path, images: &Images) -> (Vec<Finding>, Vec<Found>) {
     let mut found = Vec::new();
     if file.images.is_empty() {
         found.push(Finding::fatal(path, "it lists no images", "Give a file with images"));
@@ -63,10 +62,12 @@ pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<F
             ));
         }
     }
-    let on_disk: Vec<Result<u64, Finding>> =
-        file.images.par_iter().map(|image| find_image(image.id, &image.file_name, path, images, &inside)).collect();
-    let bytes = on_disk.iter().map(|outcome| outcome.as_ref().ok().copied()).collect();
-    found.extend(on_disk.into_iter().filter_map(Result::err));
+    let looked_up: Vec<Result<_, Finding>> =
+        file.images.par_iter().map(|image| images.find(image.id, &image.file_name, path)).collect();
+    let mut places = Vec::with_capacity(looked_up.len());
+    for result in looked_up {
+        places.push(result.map_err(|finding| found.push(finding)).ok());
+    }
     let mut ids = HashSet::new();
     for annotation in &file.annotations {
         if !ids.insert(annotation.id) {
@@ -83,39 +84,12 @@ pub(crate) fn findings(file: &File, path: &Path, images: &Path) -> Result<(Vec<F
         .map(|a| judge(a, path, sizes.get(&a.image_id), categories.contains(&a.category_id)))
         .collect();
     found.extend(judged.into_iter().flatten());
-    Ok((found, bytes))
+    (found, places)
 }
 
 /// Whether an image may be as large as its record says.
 pub(crate) fn possible_size(image: &Image) -> bool {
     (1..=MAX_PIXELS).contains(&(u64::from(image.height) * u64::from(image.width)))
-}
-
-/// The size in bytes of an image file, if it is there and inside its folder.
-pub(crate) fn find_image(id: u64, name: &str, path: &Path, images: &Path, inside: &Path) -> Result<u64, Finding> {
-    let normal = |c: Component| matches!(c, Component::Normal(_) | Component::CurDir);
-    if name.is_empty() || !Path::new(name).components().all(normal) {
-        let what = format!("image {id}: file_name `{name}` leads out of the folder of images");
-        return Err(Finding::fatal(path, what, "Give a name relative to that folder, without `..`"));
-    }
-    let file = images.join(name);
-    // A link may stand anywhere in the name. Only links are resolved, which is slow on a network disk.
-    let mut step = images.to_path_buf();
-    let through_link = Path::new(name).components().any(|part| {
-        step.push(part);
-        step.symlink_metadata().is_ok_and(|m| m.is_symlink())
-    });
-    if through_link && leaves(&file, inside) {
-        return Err(link_out(&file));
-    }
-    match std::fs::metadata(&file) {
-        Ok(meta) if meta.is_file() => Ok(meta.len()),
-        found => {
-            let state = if found.is_ok() { "not a file" } else { "missing" };
-            let what = format!("the image is {state} (image {id} of {})", path.display());
-            Err(Finding::fatal(&file, what, "Restore it, or remove its record"))
-        }
-    }
 }
 
 /// What is wrong with one annotation, given its image's height and width.

@@ -14,6 +14,7 @@ pub(crate) use self::png::write_grey_png;
 pub use self::png::write_png;
 pub(crate) use self::size::size;
 use crate::error::Error;
+use crate::place::Place;
 
 /// How to mend a file that is there and isn't whole.
 const MEND: &str = "Copy the file anew from its source, or remove it";
@@ -66,7 +67,7 @@ pub struct Encoded<'a> {
 
 enum Pixels<'a> {
     /// Any part can be had for itself.
-    Baseline(Jpeg<'a>),
+    Baseline(Box<Jpeg<'a>>),
     /// Upright.
     Decoded(Image),
 }
@@ -130,21 +131,22 @@ impl<'a> Encoded<'a> {
 impl<'a> Pixels<'a> {
     fn read(path: &Path, bytes: &'a [u8]) -> Result<Self, Error> {
         let broken = |what: String| Error::data(path, what, MEND);
-        let (image, turn) = if bytes.is_empty() {
-            return Err(broken("the file is empty (0 bytes)".to_string()));
-        } else if bytes.starts_with(&[0xFF, 0xD8]) {
-            if let Some(jpeg) = Jpeg::baseline(bytes).map_err(broken)? {
-                return Ok(Pixels::Baseline(jpeg));
+        let (image, turn) = match extension(bytes) {
+            Some("jpg") => {
+                if let Some(jpeg) = Jpeg::baseline(bytes).map_err(broken)? {
+                    return Ok(Pixels::Baseline(Box::new(jpeg)));
+                }
+                jpeg::decode(bytes).map_err(broken)?
             }
-            jpeg::decode(bytes).map_err(broken)?
-        } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-            png::decode(bytes).map_err(broken)?
-        } else {
-            return Err(Error::data(
-                path,
-                "neither a JPEG nor a PNG by its first bytes",
-                "Convert it to one of these, or remove it",
-            ));
+            Some(_) => png::decode(bytes).map_err(broken)?,
+            None if bytes.is_empty() => return Err(broken("the file is empty (0 bytes)".to_string())),
+            None => {
+                return Err(Error::data(
+                    path,
+                    "neither a JPEG nor a PNG by its first bytes",
+                    "Convert it to one of these, or remove it",
+                ));
+            }
         };
         Ok(Pixels::Decoded(orientation::upright(image, turn)))
     }
@@ -155,13 +157,23 @@ impl<'a> Pixels<'a> {
 /// # Errors
 /// [`Error::Io`] when the file cannot be read; else as those.
 pub fn decode(path: &Path) -> Result<Image, Error> {
-    let bytes = read(path)?;
-    Encoded::open(path, &bytes)?.decode()
+    decode_at(&Place::File(path.to_path_buf()))
 }
 
-/// The bytes of an image file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|e| Error::io(path, "read the image", e))
+/// [`decode`] for a file or a member of a shard.
+pub(crate) fn decode_at(place: &Place) -> Result<Image, Error> {
+    Encoded::open(&place.path(), &place.read()?)?.decode()
+}
+
+/// The extension that fits an image's content.
+pub(crate) fn extension(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.starts_with(&[0xFF, 0xD8]) {
+        Some("jpg")
+    } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        Some("png")
+    } else {
+        None
+    }
 }
 
 /// The message for an image over [`MAX_PIXELS`], or for a header that claims more pixels than the format can pack into

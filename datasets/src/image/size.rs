@@ -1,8 +1,6 @@
 //! The size of an image from its header. Reads the beginning of a file and decodes no pixels.
 
-use std::fs::File;
-use std::io::{Cursor, Read};
-use std::path::Path;
+use std::io::Cursor;
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -10,6 +8,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::orientation;
 use crate::error::Error;
+use crate::place::Place;
 
 /// Bytes read of a file at first: more than the header of nearly every photograph, thumbnail and colour profile
 /// included.
@@ -19,17 +18,16 @@ const HEAD: u64 = 128 * 1024;
 ///
 /// # Errors
 /// When the file cannot be read or its header is not that of a JPEG or PNG. Pixels may still be broken.
-pub(crate) fn size(path: &Path) -> Result<[u32; 2], Error> {
-    let wrap = |e| Error::io(path, "read the image", e);
-    let mut file = File::open(path).map_err(wrap)?;
-    let mut bytes = Vec::new();
-    file.by_ref().take(HEAD).read_to_end(&mut bytes).map_err(wrap)?;
-    if let Some(size) = parse(&bytes) {
+pub(crate) fn size(place: &Place) -> Result<[u32; 2], Error> {
+    if let Some(size) = parse(&place.read_head(HEAD)?) {
         return Ok(size);
     }
-    file.read_to_end(&mut bytes).map_err(wrap)?;
-    parse(&bytes).ok_or_else(|| {
-        Error::data(path, "not the header of a JPEG or PNG", "Copy the file anew from its source, or remove it")
+    parse(&place.read()?).ok_or_else(|| {
+        Error::data(
+            &place.path(),
+            "not the header of a JPEG or PNG",
+            "Copy the file anew from its source, or remove it",
+        )
     })
 }
 
@@ -52,6 +50,8 @@ fn parse(bytes: &[u8]) -> Option<[u32; 2]> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -60,7 +60,7 @@ mod tests {
         let mut seen = 0;
         for entry in std::fs::read_dir(fixtures).unwrap() {
             let path = entry.unwrap().path();
-            let header = size(&path);
+            let header = size(&Place::File(path.clone()));
             if let Ok(image) = crate::image::decode(&path) {
                 assert_eq!(header.unwrap(), [image.width, image.height], "{}", path.display());
                 seen += 1;
@@ -85,6 +85,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("long.jpg");
         std::fs::write(&path, &long).unwrap();
-        assert_eq!(size(&path).unwrap(), size(&fixture).unwrap());
+        assert_eq!(size(&Place::File(path)).unwrap(), size(&Place::File(fixture)).unwrap());
     }
 }

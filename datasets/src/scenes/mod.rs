@@ -153,7 +153,8 @@ fn is_made(out: &Path, settings: &str) -> Result<bool, Error> {
     Ok(false)
 }
 
-fn partial_folder(out: &Path) -> Result<PathBuf, Error> {
+/// Where `out` is made before it is complete.
+pub(crate) fn partial_folder(out: &Path) -> Result<PathBuf, Error> {
     let Some(name) = out.file_name() else {
         return Err(Error::data(out, "not a folder that can be made", "Choose a folder with a name"));
     };
@@ -235,7 +236,7 @@ fn draw_all(folder: &Path, config: &ScenesConfig, source: &Source) -> Result<(),
     Ok(())
 }
 
-fn make_folder(path: &Path) -> Result<(), Error> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|e| Error::io(path, "make the folder", e))
 }
 

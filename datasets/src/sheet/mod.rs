@@ -16,6 +16,7 @@ use self::tile::Tile;
 use crate::config::{ClassificationOptions, DetectionOptions, whole};
 use crate::error::Error;
 use crate::image::Image;
+use crate::imagenet;
 use crate::layout::{self, Part};
 use crate::order::permutation;
 use crate::task::Split;
@@ -77,11 +78,8 @@ pub fn show(dir: &Path, options: &ShowOptions) -> Result<Image, Error> {
     for part in layout::parts(dir)? {
         match part {
             Part::Imagenet(root) => {
-                for split in Split::ALL {
+                for split in imagenet::splits(&root)? {
                     let folder = root.join(split.as_str());
-                    if !folder.is_dir() {
-                        continue;
-                    }
                     let samples = match options.augmented {
                         true => augmented::classification(&root, split, options),
                         false => stored::classification(&root, split, options),

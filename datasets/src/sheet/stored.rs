@@ -10,8 +10,9 @@ use super::tile::{Mark, Tile, thumbnail};
 use super::{Samples, ShowOptions, chosen, draw, file_name};
 use crate::coco;
 use crate::error::Error;
-use crate::image;
+use crate::image::{self, Image};
 use crate::imagenet;
+use crate::place::Place;
 use crate::task::Split;
 
 pub(super) fn classification(root: &Path, split: Split, options: &ShowOptions) -> Result<Samples, Error> {
@@ -22,7 +23,7 @@ pub(super) fn classification(root: &Path, split: Split, options: &ShowOptions) -
             let sample = &listing.samples[index];
             let caption = file_name(&sample.name);
             let legend = vec![(listing.classes[sample.label].clone(), draw::colour_of(sample.label))];
-            match image::decode(&root.join(&sample.name)) {
+            match image::decode_at(&sample.place(root)) {
                 Ok(image) => Tile { picture: thumbnail(&image, options.tile), legend, caption },
                 Err(error) => Tile { legend, ..Tile::broken(error, caption, options.tile) },
             }
@@ -33,7 +34,7 @@ pub(super) fn classification(root: &Path, split: Split, options: &ShowOptions) -
 
 pub(super) fn detection(json: &Path, images: &Path, options: &ShowOptions) -> Result<Samples, Error> {
     let mut file = coco::parse(json, &coco::read(json)?.0)?;
-    let inside = images.canonicalize().map_err(|e| Error::io(images, "read the folder of images", e))?;
+    let (images, _) = coco::Images::open(images)?;
     // In the order of `DetectionDataset`, so that this and the augmented sheet show the same samples.
     file.images.sort_by_key(|i| i.id);
     file.categories.sort_by_key(|c| c.id);
@@ -54,9 +55,9 @@ pub(super) fn detection(json: &Path, images: &Path, options: &ShowOptions) -> Re
         .into_par_iter()
         .map(|(record, those)| {
             let caption = file_name(&record.file_name);
-            let picture = match coco::find_image(record.id, &record.file_name, json, images, &inside) {
+            let picture = match images.find(record.id, &record.file_name, json) {
                 Err(finding) => Err(Error::Data(finding.problem)),
-                Ok(_) => read(&images.join(&record.file_name), record, options.tile),
+                Ok((place, _)) => sized(&place, record, options.tile),
             };
             let marked = picture.and_then(|picture| {
                 let marks: Result<Vec<Mark>, Error> =
@@ -72,9 +73,9 @@ pub(super) fn detection(json: &Path, images: &Path, options: &ShowOptions) -> Re
     Ok(Samples { of: file.images.len(), tiles })
 }
 
-fn read(path: &Path, record: &coco::ImageRecord, side: u32) -> Result<image::Image, Error> {
-    let image = image::decode(path)?;
-    coco::check_size(path, &image, record)?;
+fn sized(place: &Place, record: &coco::ImageRecord, side: u32) -> Result<Image, Error> {
+    let image = image::decode_at(place)?;
+    coco::check_size(&place.path(), &image, record)?;
     Ok(thumbnail(&image, side))
 }
 
@@ -83,7 +84,7 @@ fn mark(
     annotation: coco::Annotation,
     categories: &[coco::Category],
     record: &coco::ImageRecord,
-    picture: &image::Image,
+    picture: &Image,
     json: &Path,
 ) -> Result<Mark, Error> {
     let id = annotation.id;

@@ -11,6 +11,7 @@ mod randaugment;
 mod readers;
 mod real_data;
 mod scenes;
+mod shards;
 mod sheet;
 mod stats;
 mod support;

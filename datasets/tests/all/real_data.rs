@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use adamv_datasets::order::picks_for_step;
 use adamv_datasets::{
-    BatchSource, ClassificationDataset, ClassificationOptions, DetectionDataset, DetectionOptions, Loader, Rle, Split,
-    check,
+    BatchSource, ClassificationDataset, ClassificationOptions, DetectionDataset, DetectionOptions, Loader, PackOptions,
+    Rle, Split, check, pack,
 };
 
 pub fn real(name: &str) -> Option<PathBuf> {
@@ -44,7 +45,7 @@ fn real_images_become_batches() {
     let (images, annotations) = (coco.join("val2017"), coco.join("annotations/instances_val2017.json"));
     let val = DetectionDataset::open(&images, &annotations, Split::Val, &DetectionOptions::default(), 320).unwrap();
     assert_eq!((val.len(), val.category_ids().len(), val.category_ids()[79]), (27, 80, 90));
-    let picks: Vec<_> = adamv_datasets::order::picks_for_step(val.len(), 27, 3, 0);
+    let picks: Vec<_> = picks_for_step(val.len(), 27, 3, 0);
     let batch = val.train_batch(&picks, 3).unwrap();
     let kept = batch.labels.iter().filter(|&&l| l >= 0).count();
     assert!(kept > 40, "{kept} instances");
@@ -56,6 +57,23 @@ fn real_images_become_batches() {
             assert_eq!([x1, y1, x2, y2], [0.0; 4]);
         }
     }
+}
+
+#[test]
+fn real_scenes_are_the_same_from_shards() {
+    let Some(folder) = real("coco_cc") else { return };
+    let out = tempfile::tempdir().unwrap();
+    let packed = out.path().join("packed");
+    let report = pack(&folder, &packed, &PackOptions { shard_bytes: 2 << 20 }).unwrap();
+    assert!(report.images == 52 && report.shards > 2, "{report:?}");
+    assert_eq!(check(&packed).unwrap().problems, []);
+    let annotations = folder.join("annotations/instances_val2017.json");
+    let batches = [folder.join("val2017"), packed.join("val2017")].map(|images| {
+        let data =
+            DetectionDataset::open(&images, &annotations, Split::Val, &DetectionOptions::default(), 320).unwrap();
+        data.train_batch(&picks_for_step(data.len(), 8, 3, 0), 3).unwrap()
+    });
+    assert!(batches[0] == batches[1]);
 }
 
 #[test]

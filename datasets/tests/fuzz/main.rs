@@ -11,6 +11,7 @@
 mod harness;
 mod memory;
 mod mutate;
+mod shards;
 
 use std::fs;
 use std::path::{Path, PathBuf};

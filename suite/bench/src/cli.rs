@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use adamv_datasets::Task;
+use adamv_datasets::{PackOptions, Task};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Trains and evaluates multi-task vision systems on the same data with the same budget, and reports which is better.
@@ -77,6 +77,8 @@ pub enum DataCommand {
     Show(ShowArgs),
     /// Count images and instances of each class, and sizes
     Stats(StatsArgs),
+    /// Write a data set as WebDataset shards (.tar), which a suite can name in place of folders
+    Pack(PackArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -123,7 +125,7 @@ pub enum SpritesArg {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// A folder in ImageNet's layout (train/<class>/), in COCO's (images and instances JSON), or made by `data make`
+    /// A folder in ImageNet's layout (train/<class>/), in COCO's (images and instances JSON), of shards, or made by `data make`
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
     /// Print one JSON document
@@ -156,6 +158,24 @@ pub struct ShowArgs {
     /// Choose samples at random by this seed, which augmentation uses too [default: evenly spread ones, seed 0]
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  adamv-bench data pack imagenet --out imagenet-shards
+  adamv-bench data pack coco --out coco-shards --shard-mb 512
+
+Equal data gives equal bytes. A suite names shards as it names folders: data.imagenet.root=imagenet-shards.")]
+pub struct PackArgs {
+    /// A folder that `data check` reads
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Folder to write to; made if missing, else empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Images of a shard, megabytes (2^20 bytes)
+    #[arg(long, value_name = "N", default_value_t = PackOptions::default().shard_bytes >> 20, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub shard_mb: u64,
 }
 
 #[derive(Debug, Args)]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use adamv_datasets::image::write_png;
 use adamv_datasets::stats::{PartStats, Spread};
-use adamv_datasets::{CheckReport, ScenesConfig, ShowOptions, Sprites, scenes};
+use adamv_datasets::{CheckReport, PackOptions, ScenesConfig, ShowOptions, Sprites, scenes};
 
-use crate::cli::{CheckArgs, ScenesArgs, ShowArgs, SpritesArg, StatsArgs};
+use crate::cli::{CheckArgs, PackArgs, ScenesArgs, ShowArgs, SpritesArg, StatsArgs};
 use crate::exit::{Failure, OTHER};
 use crate::suite_file::Suite;
 use crate::text_table::{TextTable, grouped};
@@ -65,11 +65,15 @@ fn print(report: &CheckReport) -> Result<(), Failure> {
     for problem in &report.problems {
         json::line(&format!("broken: {problem}"))?;
     }
+    for remark in &report.remarks {
+        json::line(&format!("remark: {remark}"))?;
+    }
     json::line(&format!(
-        "{} images, {} annotations, {} problems, fingerprint {}",
+        "{} images, {} annotations, {} problems, {} remarks, fingerprint {}",
         report.images,
         report.annotations,
         report.problems.len(),
+        report.remarks.len(),
         report.fingerprint
     ))
 }
@@ -149,4 +153,20 @@ fn counted(part: &PartStats) -> String {
     }
     lines.push(table.to_string());
     lines.join("\n")
+}
+
+/// Writes a data set as shards.
+pub fn pack(args: &PackArgs) -> Result<(), Failure> {
+    let options = PackOptions { shard_bytes: args.shard_mb << 20 };
+    let report = adamv_datasets::pack(&args.dir, &args.out, &options)?;
+    for part in &report.parts {
+        json::line(part)?;
+    }
+    json::line(&format!(
+        "{}: {} images in {} shards, {} MiB",
+        args.out.display(),
+        grouped(report.images as u64),
+        report.shards,
+        report.bytes >> 20
+    ))
 }

@@ -56,6 +56,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Data(DataCommand::Check(args)) => data::check(args),
         Command::Data(DataCommand::Show(args)) => data::show(args),
         Command::Data(DataCommand::Stats(args)) => data::stats(args),
+        Command::Data(DataCommand::Pack(args)) => data::pack(args),
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::status(args),
         Command::Eval(EvalCommand::Coco(args)) => eval::coco(args),

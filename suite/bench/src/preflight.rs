@@ -45,10 +45,10 @@ fn paths(cell: &CellConfig) -> Result<(), Failure> {
         there("data.imagenet.root", &imagenet.root, Path::is_dir)?;
     }
     if let Some(coco) = &cell.data.coco {
-        there("data.coco.train_images", &coco.train_images, Path::is_dir)?;
-        there("data.coco.train_annotations", &coco.train_annotations, Path::is_file)?;
-        there("data.coco.val_images", &coco.val_images, Path::is_dir)?;
-        there("data.coco.val_annotations", &coco.val_annotations, Path::is_file)?;
+        there("data.coco.train_images", &coco.train_images, Path::exists)?;
+        there("data.coco.train_annotations", &coco.train_annotations, Path::exists)?;
+        there("data.coco.val_images", &coco.val_images, Path::exists)?;
+        there("data.coco.val_annotations", &coco.val_annotations, Path::exists)?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use adamv_datasets::coco::instances_json;
 use adamv_datasets::scenes::{FashionMnist, class_names};
 use adamv_datasets::{Sprites, Task};
 use adamv_metrics::{CocoEvaluator, GroundTruth, Hotcoco, IouType};
@@ -89,7 +90,8 @@ pub fn check_data(config: &CellConfig) -> Result<(), EngineError> {
     }
     let (imagenet, coco) = data::sources(&config.data)?;
     data::open(&config.data, &config.model.inputs, &imagenet, &coco)?;
-    Hotcoco.evaluate(&GroundTruth::read(&coco.val_annotations)?, &[], IouType::Segm)?;
+    let truth = instances_json(&coco.val_annotations)?;
+    Hotcoco.evaluate(&GroundTruth::from_json(&truth, &coco.val_annotations)?, &[], IouType::Segm)?;
     Ok(())
 }
 

@@ -40,10 +40,20 @@ pub struct Position {
     pub data_wait_seconds: f64,
     pub images: u64,
     pub steps: u64,
+    /// Training samples that could not be read, by index: a resumed run counts them too.
+    pub skipped: Skipped,
     /// File of the weights.
     weights: String,
     /// File of optimizer, average and generator; none between phases.
     state: Option<String>,
+}
+
+/// Samples that were skipped, ascending, by task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skipped {
+    pub classification: Vec<usize>,
+    pub detection: Vec<usize>,
 }
 
 impl Position {

@@ -2,7 +2,6 @@
 //! not depend on the batch size beyond rounding.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use adamv_datasets::{DetectionBatch, DetectionDataset, Loader};
@@ -46,8 +45,10 @@ impl Evaluator<'_> {
     pub fn run(&self, data: &CellData, progress: &mut dyn Progress) -> Result<Evaluated, EngineError> {
         let classes = self.classify(data, progress)?;
         let top = accuracy(&classes)?;
-        let (detections, seen) = self.detect(&data.detection.val, progress)?;
-        let detection = score(data.detection.val.annotations_path(), &detections, &seen)?;
+        let val = &data.detection.val;
+        let (detections, seen) = self.detect(val, progress)?;
+        let truth = GroundTruth::from_json(&val.ground_truth_json()?, val.annotations_path())?;
+        let detection = score(truth.only(&seen), &detections)?;
         let classification = ClassificationMetrics { top1: top.top1, top5: top.top5, images: top.images as u64 };
         let metrics = Metrics { classification: Some(classification), detection: Some(detection) };
         let classes = classes
@@ -158,8 +159,7 @@ fn to_image(
 }
 
 /// AP of boxes and masks against the annotations of a validation split, over the images that were seen.
-fn score(annotations: &Path, detections: &[Detection], seen: &HashSet<u64>) -> Result<DetectionMetrics, EngineError> {
-    let truth = GroundTruth::read(annotations)?.only(seen);
+fn score(truth: GroundTruth, detections: &[Detection]) -> Result<DetectionMetrics, EngineError> {
     let stats = |kind| -> Result<CocoStats, EngineError> {
         let [ap, ap50, ap75, aps, apm, apl, ar1, ar10, ar100, ars, arm, arl] =
             Hotcoco.evaluate(&truth, detections, kind)?.values();

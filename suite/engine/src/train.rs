@@ -12,7 +12,7 @@ use adamv_store::{CellDir, History};
 use tch::{Device, Kind, Tensor};
 
 use crate::batch;
-use crate::checkpoint::{Checkpoints, Position};
+use crate::checkpoint::{Checkpoints, Position, Skipped};
 use crate::config::{CellConfig, Precision, ScheduleConfig};
 use crate::data::CellData;
 use crate::error::EngineError;
@@ -56,6 +56,8 @@ impl Trainer<'_> {
     pub fn run(&self, mut position: Position, progress: &mut dyn Progress) -> Result<Position, EngineError> {
         let checkpoints = Checkpoints::new(self.cell.checkpoints());
         let mut history = resume_history(&self.cell.history(), &position)?;
+        self.data.classification.train.restore_skipped(&position.skipped.classification);
+        self.data.detection.train.restore_skipped(&position.skipped.detection);
         let phases = self.system.phases();
         while let Some(phase) = phases.get(position.phase) {
             self.phase(phase, &mut position, &mut history, &checkpoints, progress)?;
@@ -132,6 +134,10 @@ impl Trainer<'_> {
                 position.data_wait_seconds += (now - waited).as_secs_f64();
                 waited = now;
                 position.history_rows = history.rows.len();
+                position.skipped = Skipped {
+                    classification: self.data.classification.train.skipped_indices(),
+                    detection: self.data.detection.train.skipped_indices(),
+                };
             }
             if save {
                 history.write(&self.cell.history())?;

@@ -90,7 +90,7 @@ fn upsample(plane: &Plane, sharing: Sharing, y: usize, x: [usize; 2], sums: &mut
     let count = last - first + 1;
     let (near, far) = match sharing.down {
         1 => (y, None),
-        _ if y % 2 == 0 => (y / 2, Some((y / 2).saturating_sub(1))),
+        _ if y.is_multiple_of(2) => (y / 2, Some((y / 2).saturating_sub(1))),
         _ => (y / 2, Some((y / 2 + 1).min(plane.size[1] - 1))),
     };
     let near = &plane.row(near, first)[..count];
@@ -106,7 +106,7 @@ fn upsample(plane: &Plane, sharing: Sharing, y: usize, x: [usize; 2], sums: &mut
         match far {
             None => line[..width].copy_from_slice(near),
             Some(far) => {
-                let bias = if y % 2 == 0 { 1 } else { 2 };
+                let bias = if y.is_multiple_of(2) { 1 } else { 2 };
                 for ((to, &near), &far) in line.iter_mut().zip(near).zip(far) {
                     *to = ((3 * u16::from(near) + u16::from(far) + bias) >> 2) as u8;
                 }
