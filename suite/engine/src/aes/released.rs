@@ -251,11 +251,13 @@ mod tests {
             aes(3, 2, 3000),
             &[
                 (2000, [4.0, 6.0], [2, 2], [Improved, Improved]),
-                (4000, [4.5, 5.0], [2, 2], [Waiting, Improved]),
-                (6000, [4.5, 5.5], [3, 2], [Grown, Waiting]),
-                // Worse after its growth, but k = E is kept; the flag is still set, and hits detection.
-                (8000, [9.0, 5.5], [3, 1], [AtUpperBound, RolledBack]),
-                (10_000, [9.0, 4.0], [3, 1], [Frozen, Improved]),
+                (4000, [4.5, 5.5], [2, 2], [Waiting, Improved]),
+                (6000, [4.5, 5.0], [3, 2], [Grown, Improved]),
+                // Worse after its growth, but k = E is kept.
+                (8000, [9.0, 5.5], [3, 2], [AtUpperBound, Waiting]),
+                // The flag is still set, and hits detection.
+                (10_000, [9.0, 5.5], [3, 1], [AtUpperBound, RolledBack]),
+                (12_000, [9.0, 4.0], [3, 1], [Frozen, Improved]),
             ],
         );
     }
