@@ -11,6 +11,8 @@ pub enum EngineError {
     #[error(transparent)]
     Data(#[from] adamv_datasets::Error),
     #[error(transparent)]
+    Aes(#[from] crate::aes::AesError),
+    #[error(transparent)]
     Model(#[from] adamv_models::ModelError),
     #[error(transparent)]
     Native(#[from] adamv_native::NativeError),

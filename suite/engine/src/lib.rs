@@ -1,6 +1,7 @@
 //! Trains and evaluates one cell: read data, build the model, train, evaluate, record. Knows nothing of suites, of other
 //! cells, or of how a report looks.
 
+pub mod aes;
 pub mod batch;
 mod cell;
 mod checkpoint;
