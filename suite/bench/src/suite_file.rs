@@ -92,7 +92,7 @@ impl Suite {
         if !plain(&self.file.name) {
             return Err(self.at(&steps("name"), &format!("name `{}` is not possible; give {PLAIN}", self.file.name)));
         }
-        self.known("systems", "system", &self.file.systems, &SYSTEMS.map(|(name, _)| name))?;
+        self.known("systems", "system", &self.file.systems, &SYSTEMS.map(|entry| entry.name))?;
         self.known("backbones", "backbone", &self.file.backbones, &BACKBONES)?;
         self.distinct("seeds", &self.file.seeds)?;
         let names: Vec<&String> = self.file.variants.iter().map(|variant| &variant.name).collect();

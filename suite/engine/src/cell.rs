@@ -238,17 +238,19 @@ fn protocol(config: &CellConfig, fingerprints: &[&str]) -> Value {
     })
 }
 
-/// Parameters that each task activates.
+/// Parameters that each task activates, with as many experts as it uses at the end of training.
 fn cost(config: &CellConfig, system: &dyn System) -> Vec<TaskCost> {
-    let params = system.params();
     Task::ALL
         .iter()
-        .map(|&task| TaskCost {
-            task: task.to_string(),
-            resolution: config.model.inputs.of(task).image_size as u32,
-            params_activated: params.count(|name| system.activates(name, task).is_some()),
-            params_activated_backbone: params.count(|name| system.activates(name, task) == Some(Part::Backbone)),
-            params_total: params.count(|_| true),
+        .map(|&task| {
+            let backbone = system.params_activated(task, Part::Backbone);
+            TaskCost {
+                task: task.to_string(),
+                resolution: config.model.inputs.of(task).image_size as u32,
+                params_activated: backbone + system.params_activated(task, Part::Head),
+                params_activated_backbone: backbone,
+                params_total: system.params().count(|_| true),
+            }
         })
         .collect()
 }

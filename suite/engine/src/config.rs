@@ -178,7 +178,7 @@ impl CellConfig {
     /// Checks the whole configuration before anything is read or trained; the error names key, value and range.
     pub fn validate(&self) -> Result<(), EngineError> {
         self.data.validate()?;
-        self.model.validate()?;
+        adamv_models::systems::resolve(&self.system, &self.model)?;
         self.training.validate()?;
         self.evaluation.validate()
     }

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use adamv_datasets::Task;
-use adamv_models::config::{BackboneConfig, InputConfig, Pool, preset};
+use adamv_models::config::{BackboneConfig, InputConfig, MoeConfig, Pool, preset};
+use adamv_models::moe::Route;
 use adamv_models::params::Params;
 use adamv_models::vit::{Embedding, Mode, Trunk};
 use adamv_models::{ModelError, weights};
 use adamv_store::write_bytes_atomic;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::{EngineError, guarded};
 
@@ -24,6 +25,9 @@ pub struct FeaturesConfig {
     pub heads: usize,
     pub mlp: usize,
     pub pool: Pool,
+    /// Experts in some of the blocks; none if left out.
+    #[serde(default)]
+    pub moe: Option<MoeConfig>,
 }
 
 /// Which backbone to run.
@@ -35,9 +39,12 @@ pub enum FeaturesBackbone {
     Yaml(FeaturesConfig),
 }
 
-/// Reads `images` `[B,3,Y,X]` f32 from `input`, writes `tokens` `[B,N,D]` after the last norm and `pooled` `[B,D]` to `out`.
+/// Reads `images` `[B,3,Y,X]` f32 from `input`, writes `tokens` `[B,N,D]` after the last norm and `pooled` `[B,D]` to `out`;
+/// for each MoE layer i also `router_probs.i` `[B,N,E]`, `selected.i` `[B,N,K]` int64, `importance_loss.i` [1] and
+/// `load_loss.i` [1].
 ///
-/// Weights have timm's names; a checkpoint of ours may prefix them with `embed.TASK.` or `TASK.`.
+/// Weights have timm's names; a checkpoint of ours may prefix them with `embed.TASK.` or `TASK.`. Of the routers only the
+/// task's own are asked for.
 pub fn features(
     backbone: &FeaturesBackbone,
     task: Task,
@@ -50,7 +57,7 @@ pub fn features(
     guarded(|| {
         let mut params = Params::new(0, device);
         let embedding = Embedding::new(params.root(), &config, &input);
-        let trunk = Trunk::new(params.root(), &config);
+        let trunk = Trunk::new(params.root(), &config, &[task]);
         let saved = weights::read(weights_file)?;
         weights::assign(&params, weights_file, |name| {
             let names = [name.to_owned(), format!("embed.{task}.{name}"), format!("{task}.{name}")];
@@ -68,12 +75,18 @@ pub fn features(
         if images.kind() != Kind::Float || size.len() != 4 || size[0] < 1 || size[1..] != [3, side, side] {
             return Err(bad(format!("`images` is {:?} {size:?}, not Float [B, 3, {side}, {side}]", images.kind())));
         }
-        let (tokens, pooled) = tch::no_grad(|| {
-            let (tokens, _) = trunk.forward(&embedding.forward(&images.to_device(device)), Mode::Evaluate);
+        let route = config.moe.as_ref().map_or(Route::dense(task), |moe| Route { task, k: moe.k });
+        let (tokens, pooled, computed) = tch::no_grad(|| {
+            let (tokens, computed) =
+                trunk.forward(&embedding.forward(&images.to_device(device)), route, Mode::Evaluate);
             let pooled = trunk.pool(&tokens);
-            (tokens, pooled)
+            (tokens, pooled, computed)
         });
-        write_bytes_atomic(out, &weights::to_bytes([("pooled", &pooled), ("tokens", &tokens)])?)?;
+        let mut written = Vec::from([("pooled".to_owned(), pooled), ("tokens".to_owned(), tokens)]);
+        let scalar = |tensor: Tensor| if tensor.dim() == 0 { tensor.unsqueeze(0) } else { tensor };
+        let routing = computed.into_iter().filter(|(name, _)| !name.starts_with("blocks."));
+        written.extend(routing.map(|(name, tensor)| (name, scalar(tensor))));
+        write_bytes_atomic(out, &weights::to_bytes(written.iter().map(|(name, tensor)| (name.as_str(), tensor)))?)?;
         Ok(())
     })
 }
@@ -90,6 +103,7 @@ fn resolve(backbone: &FeaturesBackbone, task: Task) -> Result<(BackboneConfig, I
             heads: yaml.heads,
             mlp: yaml.mlp,
             pool: yaml.pool,
+            moe: yaml.moe.clone(),
             ..model.backbone
         };
         let input = InputConfig { image_size: yaml.image_size, patch_size: yaml.patch_size };

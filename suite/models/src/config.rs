@@ -6,6 +6,7 @@ use adamv_datasets::Task;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
+pub use crate::moe::config::{ExpertInit, MoeConfig, MoeLayers, RouterSharing};
 
 /// How the tokens of an image become one vector for classification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,11 +35,13 @@ pub struct BackboneConfig {
     pub windows: usize,
     /// Stochastic depth of the last block; block i has i/(L-1) of it.
     pub drop_path: f64,
+    /// Experts in place of some blocks' MLPs; null for dense blocks only, or for what the system has by default.
+    pub moe: Option<MoeConfig>,
 }
 
 impl Default for BackboneConfig {
     fn default() -> Self {
-        Self { depth: 12, width: 384, heads: 6, mlp: 1536, pool: Pool::Mean, windows: 1, drop_path: 0.0 }
+        Self { depth: 12, width: 384, heads: 6, mlp: 1536, pool: Pool::Mean, windows: 1, drop_path: 0.0, moe: None }
     }
 }
 
@@ -206,14 +209,14 @@ impl InputsConfig {
 }
 
 /// Says which key has a value out of its range.
-fn check(ok: bool, key: &str, value: impl ToString, range: impl ToString) -> Result<(), ModelError> {
+pub(crate) fn check(ok: bool, key: &str, value: impl ToString, range: impl ToString) -> Result<(), ModelError> {
     if ok {
         return Ok(());
     }
     Err(ModelError::Config { key: key.into(), value: value.to_string(), range: range.to_string() })
 }
 
-fn positive(key: &str, value: usize, most: usize) -> Result<(), ModelError> {
+pub(crate) fn positive(key: &str, value: usize, most: usize) -> Result<(), ModelError> {
     check((1..=most).contains(&value), key, value, format!("a whole number from 1 to {most}"))
 }
 
@@ -242,6 +245,9 @@ impl ModelConfig {
         check(b.width.is_multiple_of(b.heads), "model.backbone.heads", b.heads, divisor)?;
         let rate = b.drop_path;
         check((0.0..1.0).contains(&rate), "model.backbone.drop_path", rate, "0 or more and less than 1")?;
+        if let Some(moe) = &b.moe {
+            moe.validate(b.depth)?;
+        }
         check(
             b.windows == 1 || b.pool == Pool::Mean,
             "model.backbone.pool",

@@ -11,6 +11,7 @@ pub mod config;
 pub mod detection;
 mod error;
 pub mod layers;
+pub mod moe;
 pub mod params;
 pub mod systems;
 pub mod vit;

@@ -94,13 +94,33 @@ impl Scope<'_> {
         self.create(name, size, init, false)
     }
 
+    /// The whole name of the weight `name` in this scope.
+    pub fn full_name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Creates a weight of several parts, each of `size`: part i starts as the weight `sources[i]` (a whole name) would.
+    pub fn stacked(&mut self, name: &str, sources: &[String], size: &[usize], init: Init, decay: bool) -> Tensor {
+        let mut first = Vec::with_capacity(sources.len() * size.iter().product::<usize>());
+        for same in sources.chunk_by(|a, b| a == b) {
+            let part = self.draw(&same[0], size, init);
+            same.iter().for_each(|_| first.extend_from_slice(&part));
+        }
+        let size: Vec<usize> = std::iter::once(sources.len()).chain(size.iter().copied()).collect();
+        self.add(name, &size, &first, decay)
+    }
+
     fn create(&mut self, name: &str, size: &[usize], init: Init, decay: bool) -> Tensor {
-        let name = format!("{}{name}", self.prefix);
-        let dims: Vec<i64> = size.iter().map(|&s| s as i64).collect();
+        let first = self.draw(&self.full_name(name), size, init);
+        self.add(name, size, &first, decay)
+    }
+
+    /// The first values of the weight `name` (a whole name).
+    fn draw(&self, name: &str, size: &[usize], init: Init) -> Vec<f32> {
         let fan_in = size.iter().skip(1).product::<usize>().max(1) as f64;
-        let stream = Stream(self.params.seed ^ fnv1a(&name));
+        let stream = Stream(self.params.seed ^ fnv1a(name));
         let normal = |std: f64| stream.fill(size, |stream, i| stream.normal(i) * std);
-        let first = match init {
+        match init {
             Init::Zeros => vec![0.0; size.iter().product()],
             Init::Ones => vec![1.0; size.iter().product()],
             Init::Normal(std) => normal(std),
@@ -109,11 +129,15 @@ impl Scope<'_> {
                 stream.fill(size, |stream, i| (stream.uniform(i) * 2.0 - 1.0) * bound)
             }
             Init::FanIn { gain } => normal((gain / fan_in).sqrt()),
-        };
-        let tensor = Tensor::from_slice(&first).view(dims.as_slice()).to_device(self.params.device);
+        }
+    }
+
+    fn add(&mut self, name: &str, size: &[usize], first: &[f32], decay: bool) -> Tensor {
+        let dims: Vec<i64> = size.iter().map(|&s| s as i64).collect();
+        let tensor = Tensor::from_slice(first).view(dims.as_slice()).to_device(self.params.device);
         let tensor = tensor.set_requires_grad(true);
         let shared = tensor.shallow_clone();
-        self.params.list.push(Param { name, tensor, decay });
+        self.params.list.push(Param { name: self.full_name(name), tensor, decay });
         shared
     }
 }
@@ -184,5 +208,18 @@ mod tests {
         assert_eq!(draw(1, false, "weight"), draw(1, true, "weight"));
         assert_ne!(draw(1, false, "weight"), draw(2, false, "weight"));
         assert_ne!(draw(1, false, "weight"), draw(1, false, "bias"));
+    }
+
+    #[test]
+    fn parts_of_a_stacked_weight_start_as_the_weights_they_name() {
+        let mut params = Params::new(7, Device::Cpu);
+        let mut root = params.root();
+        let plain = root.sub("mlp").weight("weight", &[4, 6], Init::Glorot).detach();
+        let source = |name: &str| format!("mlp.{name}");
+        let sources = [source("weight"), source("weight"), source("other")];
+        let stacked = root.sub("experts").stacked("weight", &sources, &[4, 6], Init::Glorot, true).detach();
+        assert_eq!(stacked.size(), [3, 4, 6]);
+        assert_eq!((stacked.get(0), stacked.get(1)), (plain.copy(), plain.copy()));
+        assert_ne!(stacked.get(2), plain);
     }
 }

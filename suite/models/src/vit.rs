@@ -1,12 +1,14 @@
 //! The vision transformer (paper.md section 2), cut where the tasks part: an [`Embedding`] each task has for itself,
-//! and a [`Trunk`] that tasks may share. Weights are named as in timm.
+//! and a [`Trunk`] that tasks may share. Weights are named as in timm. What happens inside a MoE layer is [`crate::moe`]'s.
 
 use std::collections::BTreeMap;
 
+use adamv_datasets::Task;
 use tch::{Kind, Tensor};
 
 use crate::config::{BackboneConfig, InputConfig, Pool};
 use crate::layers::{Conv, LayerNorm, Linear};
+use crate::moe::{MoeLayer, Route, Routing};
 use crate::params::{Init, Scope};
 
 /// Training draws stochastic depth and samples; evaluation draws nothing.
@@ -16,8 +18,9 @@ pub enum Mode {
     Evaluate,
 }
 
-/// What a forward pass computed on its way, by name (`blocks.3`: the tokens after block 3), so that probes and tests
-/// never reach inside a model.
+/// What a forward pass computed on its way, by name, so that probes and tests never reach inside a model. `blocks.3`: the
+/// tokens after block 3. Of a MoE layer in block 3: `router_probs.3` `[B,N,E]`, the softmax without noise; `selected.3`
+/// `[B,N,K]` int64, best first; the scalars `importance_loss.3` and, if the router has noise, `load_loss.3`.
 pub type Intermediates = BTreeMap<String, Tensor>;
 
 /// Patch embedding, class token if there is one, and position embedding of one task.
@@ -102,32 +105,51 @@ impl Mlp {
     }
 }
 
-/// Pre-LN block: x + SA(LN x), then x + MLP(LN x).
+/// A block's second half.
+#[derive(Debug)]
+enum FeedForward {
+    Dense(Mlp),
+    Experts(MoeLayer),
+}
+
+/// Pre-LN block: x + SA(LN x), then x + FF(LN x).
 #[derive(Debug)]
 struct Block {
     norm1: LayerNorm,
     attn: Attention,
     norm2: LayerNorm,
-    mlp: Mlp,
+    feed_forward: FeedForward,
     drop: f64,
 }
 
 impl Block {
-    fn new(mut scope: Scope, config: &BackboneConfig, drop: f64) -> Self {
+    /// Block `i` of the backbone, for `tasks`.
+    fn new(mut scope: Scope, config: &BackboneConfig, i: usize, tasks: &[Task]) -> Self {
+        let moe = config.moe.as_ref().filter(|moe| moe.layers.blocks(config.depth).contains(&i));
         Self {
             norm1: LayerNorm::new(scope.sub("norm1"), config.width),
             attn: Attention::new(scope.sub("attn"), config.width, config.heads),
             norm2: LayerNorm::new(scope.sub("norm2"), config.width),
-            mlp: Mlp::new(scope.sub("mlp"), config.width, config.mlp),
-            drop,
+            feed_forward: match moe {
+                None => FeedForward::Dense(Mlp::new(scope.sub("mlp"), config.width, config.mlp)),
+                Some(moe) => FeedForward::Experts(MoeLayer::new(scope, config.width, config.mlp, moe, tasks)),
+            },
+            drop: config.drop_path * i as f64 / (config.depth.max(2) - 1) as f64,
         }
     }
 
-    /// `[B·W,N,D]` -> same; `windows` W lie side by side for each image and are dropped together.
-    fn forward(&self, x: &Tensor, windows: i64, mode: Mode) -> Tensor {
+    /// `[B·W,N,D]` -> same, and what routers decided; `windows` W lie side by side for each image and are dropped together.
+    fn forward(&self, x: &Tensor, windows: i64, route: Route, mode: Mode) -> (Tensor, Option<Routing>) {
         let x = x + self.keep(self.attn.forward(&self.norm1.forward(x)), windows, mode);
-        let branch = self.mlp.forward(&self.norm2.forward(&x));
-        x + self.keep(branch, windows, mode)
+        let normed = self.norm2.forward(&x);
+        let (branch, routing) = match &self.feed_forward {
+            FeedForward::Dense(mlp) => (mlp.forward(&normed), None),
+            FeedForward::Experts(moe) => {
+                let (branch, routing) = moe.forward(&normed, windows, route, mode);
+                (branch, Some(routing))
+            }
+        };
+        (x + self.keep(branch, windows, mode), routing)
     }
 
     /// Stochastic depth: leaves a branch out for some images. As in the authors' code, what is kept isn't rescaled.
@@ -152,10 +174,9 @@ pub struct Trunk {
 }
 
 impl Trunk {
-    /// Creates `blocks.0`, `blocks.1`, .. and `norm` below `scope`.
-    pub fn new(mut scope: Scope, config: &BackboneConfig) -> Self {
-        let rate = |i: usize| config.drop_path * i as f64 / (config.depth.max(2) - 1) as f64;
-        let blocks = (0..config.depth).map(|i| Block::new(scope.sub("blocks").sub(i), config, rate(i))).collect();
+    /// Creates `blocks.0`, `blocks.1`, .. and `norm` below `scope`, for images of `tasks`.
+    pub fn new(mut scope: Scope, config: &BackboneConfig, tasks: &[Task]) -> Self {
+        let blocks = (0..config.depth).map(|i| Block::new(scope.sub("blocks").sub(i), config, i, tasks)).collect();
         Self {
             blocks,
             norm: LayerNorm::new(scope.sub("norm"), config.width),
@@ -164,13 +185,20 @@ impl Trunk {
         }
     }
 
-    /// Tokens `[B,N,D]` -> tokens `[B,N,D]` after the last norm, and the tokens after every block.
-    pub fn forward(&self, tokens: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
+    /// Tokens `[B,N,D]` -> tokens `[B,N,D]` after the last norm, and what the blocks computed.
+    pub fn forward(&self, tokens: &Tensor, route: Route, mode: Mode) -> (Tensor, Intermediates) {
         let mut out = Intermediates::new();
         let mut x = self.split(tokens);
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, self.windows * self.windows, mode);
+            let (tokens, routing) = block.forward(&x, self.windows * self.windows, route, mode);
+            x = tokens;
             out.insert(format!("blocks.{i}"), self.merge(&x));
+            if let Some(routing) = routing {
+                out.insert(format!("router_probs.{i}"), self.merge(&routing.probs));
+                out.insert(format!("selected.{i}"), self.merge(&routing.selected));
+                out.insert(format!("importance_loss.{i}"), routing.importance_loss);
+                out.extend(routing.load_loss.map(|loss| (format!("load_loss.{i}"), loss)));
+            }
         }
         (self.norm.forward(&self.merge(&x)), out)
     }

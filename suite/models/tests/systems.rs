@@ -1,10 +1,10 @@
 //! The systems: which weights they have, which a task touches, and that training reaches all of them.
 
 use adamv_datasets::Task;
-use adamv_models::config::{BACKBONES, Classes, ModelConfig, preset};
+use adamv_models::config::{BACKBONES, Classes, ModelConfig, MoeConfig, MoeLayers, preset};
 use adamv_models::detection::sampling::balanced;
 use adamv_models::detection::{Limits, Targets};
-use adamv_models::systems::{self, SYSTEMS, System};
+use adamv_models::systems::{self, Entry, Part, SYSTEMS, System};
 use adamv_models::vit::Mode;
 use adamv_models::{ModelError, weights};
 use tch::{Device, Kind, Tensor};
@@ -39,7 +39,7 @@ fn batch() -> (Tensor, Targets) {
 
 #[test]
 fn every_weight_is_reached_by_the_gradient_of_a_task_that_activates_it() {
-    for (name, _) in SYSTEMS {
+    for Entry { name, .. } in SYSTEMS {
         for stages in [1, 3] {
             let system = build(name, &tiny(stages));
             for task in Task::ALL {
@@ -84,7 +84,8 @@ fn losses_are_named_and_finite_without_any_object() {
 
 #[test]
 fn stl_shares_nothing_and_mtl_shares_the_trunk() {
-    for (name, shared) in [("stl", 0), ("mtl-vit", 2 * 12 + 2)] {
+    // MoE: 8 weights of a block besides the MLP's 4, which the experts' 4 replace.
+    for (name, shared) in [("stl", 0), ("mtl-vit", 2 * 12 + 2), ("mtl-moe", 2 * 12 + 2), ("adamv-moe", 2 * 12 + 2)] {
         let system = build(name, &tiny(1));
         let both = system.params().iter().filter(|p| Task::ALL.iter().all(|&t| system.activates(&p.name, t).is_some()));
         assert_eq!(both.count(), shared, "{name}: 12 weights a block, 2 of the last norm");
@@ -109,11 +110,80 @@ fn backbones_have_the_published_sizes() {
     ];
     for (name, expected) in small {
         let system = build("mtl-vit", &preset(name).unwrap());
-        let backbone = |weight: &str| {
-            system.activates(weight, Task::Classification) == Some(adamv_models::systems::Part::Backbone)
-        };
+        let backbone = |weight: &str| system.activates(weight, Task::Classification) == Some(Part::Backbone);
         assert_eq!(system.params().count(backbone), expected, "{name}");
     }
+}
+
+#[test]
+fn a_task_activates_k_of_the_experts() {
+    let activated = |system: &dyn System, task| system.params_activated(task, Part::Backbone);
+    let [dense, quarters, adaptive] = ["mtl-vit", "mtl-moe", "adamv-moe"].map(|name| build(name, &tiny(1)));
+    // vit-micro has D = 96 and an MLP of 384; of two blocks one has experts.
+    let (width, mlp) = (96, 2 * 96 * 384 + 384 + 96);
+    for task in Task::ALL {
+        let plain = activated(&*dense, task);
+        // 4 quarters are one MLP but for 3 more biases of fc2; a router of 16 rows.
+        assert_eq!(activated(&*quarters, task), plain + 3 * width + 16 * width, "{task}");
+        assert_eq!(activated(&*adaptive, task), plain + mlp + 8 * width, "{task}");
+    }
+    adaptive.experts().unwrap().set_k(Task::Detection, 5).unwrap();
+    assert_eq!(activated(&*adaptive, Task::Classification), activated(&*dense, Task::Classification) + mlp + 8 * width);
+    assert_eq!(activated(&*adaptive, Task::Detection), activated(&*dense, Task::Detection) + 4 * mlp + 8 * width);
+    let all: u64 = dense.params().count(|_| true) + 7 * mlp + 2 * 8 * width;
+    assert_eq!(adaptive.params().count(|_| true), all, "every expert is in the total");
+}
+
+#[test]
+fn experts_are_the_systems_own_unless_given() {
+    let moe = |name: &str, given: Option<MoeConfig>| {
+        let mut config = tiny(1);
+        config.backbone.moe = given;
+        systems::resolve(name, &config).map(|config| config.backbone.moe)
+    };
+    assert_eq!(moe("mtl-vit", None).unwrap(), None);
+    assert_eq!(moe("adamv-moe", None).unwrap(), Some(MoeConfig::default()));
+    let own = moe("mtl-moe", None).unwrap().unwrap();
+    assert_eq!((own.experts, own.k, own.mlp), (16, 4, Some(96)));
+    // Laid over the defaults: eight experts, still quarters of the MLP.
+    let defaults = systems::default_experts("mtl-moe").unwrap().unwrap();
+    let eight = moe("mtl-moe", Some(MoeConfig { experts: 8, ..defaults })).unwrap().unwrap();
+    assert_eq!(eight, MoeConfig { experts: 8, ..own });
+    let wide = moe("mtl-moe", Some(MoeConfig { mlp: Some(12), ..MoeConfig::default() })).unwrap().unwrap();
+    assert_eq!(wide, MoeConfig { mlp: Some(12), ..MoeConfig::default() });
+    for name in ["stl", "mtl-vit"] {
+        let error = moe(name, Some(MoeConfig::default())).unwrap_err().to_string();
+        assert!(error.contains("model.backbone.moe: ") && error.contains(&format!("{name} has no experts")), "{error}");
+    }
+}
+
+#[test]
+fn wrong_experts_name_key_value_and_range() {
+    type Spoil = fn(&mut MoeConfig);
+    let wrong: [(&str, &str, Spoil); 11] = [
+        ("experts: 0 ", "1 to 1024", |c| c.experts = 0),
+        ("k: 0 ", "1 to experts (8)", |c| c.k = 0),
+        ("k: 9 ", "1 to experts (8)", |c| c.k = 9),
+        ("mlp: 0 ", "1 to 65536", |c| c.mlp = Some(0)),
+        ("layers: [2] ", "from 0 to 1", |c| c.layers = MoeLayers::Blocks(vec![2])),
+        ("layers: [] ", "one block or more", |c| c.layers = MoeLayers::Blocks(vec![])),
+        ("layers: [1, 1] ", "different blocks", |c| c.layers = MoeLayers::Blocks(vec![1, 1])),
+        ("capacity_factor: 0 ", "over 0, or null", |c| c.capacity_factor = Some(0.0)),
+        ("capacity_factor: inf ", "over 0, or null", |c| c.capacity_factor = Some(f64::INFINITY)),
+        ("router_noise: NaN ", "0 or more", |c| c.router_noise = f64::NAN),
+        ("load_weight: -1 ", "0 or more", |c| c.load_weight = -1.0),
+    ];
+    for (value, range, spoil) in wrong {
+        let (mut config, mut moe) = (tiny(1), MoeConfig::default());
+        spoil(&mut moe);
+        config.backbone.moe = Some(moe);
+        let error = systems::build("adamv-moe", &config, CLASSES, 0, Device::Cpu).err().unwrap().to_string();
+        assert!(error.contains(&format!("model.backbone.moe.{value}")) && error.contains(range), "{error}");
+    }
+    let mut shallow = tiny(1);
+    shallow.backbone.depth = 1;
+    let error = systems::build("adamv-moe", &shallow, CLASSES, 0, Device::Cpu).err().unwrap().to_string();
+    assert!(error.contains("model.backbone.moe.layers: every-second "), "{error}");
 }
 
 #[test]

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use adamv_datasets::Task;
 use adamv_models::config::{BackboneConfig, InputConfig, Pool};
+use adamv_models::moe::Route;
 use adamv_models::params::Params;
 use adamv_models::vit::{Embedding, Mode, Trunk};
 use adamv_models::weights;
 use tch::{Device, Kind, Tensor};
+
+const ROUTE: Route = Route { task: Task::Classification, k: 0 };
 
 fn against_timm(file: &str, pool: Pool) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
@@ -15,9 +19,9 @@ fn against_timm(file: &str, pool: Pool) {
     let input = InputConfig { image_size: 32, patch_size: 8 };
     let mut params = Params::new(0, Device::Cpu);
     let embedding = Embedding::new(params.root(), &config, &input);
-    let trunk = Trunk::new(params.root(), &config);
+    let trunk = Trunk::new(params.root(), &config, &Task::ALL);
     weights::assign(&params, &path, |name| saved.get(name)).unwrap();
-    let (tokens, _) = tch::no_grad(|| trunk.forward(&embedding.forward(&saved["images"]), Mode::Evaluate));
+    let (tokens, _) = tch::no_grad(|| trunk.forward(&embedding.forward(&saved["images"]), ROUTE, Mode::Evaluate));
     let pooled = trunk.pool(&tokens);
     for (name, ours) in [("tokens", &tokens), ("pooled", &pooled)] {
         assert_eq!(ours.size(), saved[name].size(), "{name}");
@@ -40,7 +44,7 @@ fn small(windows: usize) -> (Params, Embedding, Trunk) {
     let config = BackboneConfig { depth: 2, width: 8, heads: 2, mlp: 16, windows, ..BackboneConfig::default() };
     let mut params = Params::new(3, Device::Cpu);
     let embedding = Embedding::new(params.root(), &config, &InputConfig { image_size: 32, patch_size: 8 });
-    let trunk = Trunk::new(params.root(), &config);
+    let trunk = Trunk::new(params.root(), &config, &Task::ALL);
     (params, embedding, trunk)
 }
 
@@ -51,7 +55,7 @@ fn attention_never_crosses_a_window() {
     let images = Tensor::rand([1, 3, 32, 32], (Kind::Float, Device::Cpu));
     let changed = images.copy();
     let _filled = changed.narrow(2, 0, 8).narrow(3, 16, 8).fill_(9.0); // patch row 0, column 2: the window top right
-    let map = |images: &Tensor| trunk.map(&trunk.forward(&embedding.forward(images), Mode::Evaluate).0);
+    let map = |images: &Tensor| trunk.map(&trunk.forward(&embedding.forward(images), ROUTE, Mode::Evaluate).0);
     let moved = (map(&images) - map(&changed)).abs().amax([0, 1].as_slice(), false); // [4, 4] patches
     for y in 0..4 {
         for x in 0..4 {
@@ -68,9 +72,9 @@ fn a_window_is_a_small_image() {
     let (_params, _, plain) = small(1);
     tch::manual_seed(0);
     let tokens = embedding.forward(&Tensor::rand([2, 3, 32, 32], (Kind::Float, Device::Cpu)));
-    let whole = windowed.forward(&tokens, Mode::Evaluate).0.view([2, 4, 4, 8]);
+    let whole = windowed.forward(&tokens, ROUTE, Mode::Evaluate).0.view([2, 4, 4, 8]);
     let quarter = tokens.view([2, 4, 4, 8]).narrow(1, 2, 2).narrow(2, 0, 2).reshape([2, 4, 8]);
-    let alone = plain.forward(&quarter, Mode::Evaluate).0;
+    let alone = plain.forward(&quarter, ROUTE, Mode::Evaluate).0;
     let found = whole.narrow(1, 2, 2).narrow(2, 0, 2).reshape([2, 4, 8]);
     assert!((alone - found).abs().max().double_value(&[]) < 1e-6);
 }
@@ -79,7 +83,7 @@ fn a_window_is_a_small_image() {
 fn intermediates_are_named_by_block() {
     let (_params, embedding, trunk) = small(2);
     let images = Tensor::zeros([1, 3, 32, 32], (Kind::Float, Device::Cpu));
-    let (tokens, out) = trunk.forward(&embedding.forward(&images), Mode::Evaluate);
+    let (tokens, out) = trunk.forward(&embedding.forward(&images), ROUTE, Mode::Evaluate);
     assert_eq!(out.keys().collect::<Vec<_>>(), ["blocks.0", "blocks.1"]);
     assert!(out.values().all(|t| t.size() == tokens.size()));
 }
@@ -96,11 +100,11 @@ fn stochastic_depth_leaves_whole_images_out() {
         ..BackboneConfig::default()
     };
     let mut params = Params::new(3, Device::Cpu);
-    let trunk = Trunk::new(params.root(), &config);
+    let trunk = Trunk::new(params.root(), &config, &Task::ALL);
     tch::manual_seed(5);
     let tokens = Tensor::rand([64, 16, 8], (Kind::Float, Device::Cpu));
-    let (_, out) = trunk.forward(&tokens, Mode::Train);
-    let (_, kept) = trunk.forward(&tokens, Mode::Evaluate);
+    let (_, out) = trunk.forward(&tokens, ROUTE, Mode::Train);
+    let (_, kept) = trunk.forward(&tokens, ROUTE, Mode::Evaluate);
     // Block 0 has rate 0, block 1 the whole rate: both its branches are left out for about a quarter of the images.
     assert_eq!(out["blocks.0"], kept["blocks.0"]);
     let still = (&out["blocks.1"] - &out["blocks.0"]).abs().amax([2].as_slice(), false).eq(0.0).sum_dim_intlist(

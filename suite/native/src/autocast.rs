@@ -15,6 +15,14 @@ pub fn autocast_bf16<T>(device: Device, enabled: bool, f: impl FnOnce() -> T) ->
     Ok(f())
 }
 
+/// Whether autocast is on for the kind of `device`, on this thread.
+///
+/// # Errors
+/// A device that is neither the CPU nor CUDA.
+pub fn autocast_is_on(device: Device) -> Result<bool> {
+    Ok(Scope::enter(device, false)?.was_enabled)
+}
+
 /// The state before the scope. libtorch keeps it per thread, so the scope stays on its thread.
 struct Scope {
     device: i32,

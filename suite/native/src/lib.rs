@@ -21,7 +21,7 @@ mod switches;
 mod version;
 
 pub use allocator::keep_freed_memory;
-pub use autocast::autocast_bf16;
+pub use autocast::{autocast_bf16, autocast_is_on};
 pub use cuda::{CudaLoad, CudaMemory, cuda_device_count, cuda_memory, load_cuda, reset_peak_memory};
 pub use error::{NativeError, Result};
 pub use optimizer::{AdamWParams, clip_grad_norm, ema_update, fused_adamw};

@@ -1,6 +1,6 @@
 //! Autocast computes in bfloat16 inside its scope and leaves nothing behind, not even after a panic.
 
-use adamv_native::autocast_bf16;
+use adamv_native::{autocast_bf16, autocast_is_on};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::{Device, Kind, Tensor};
 
@@ -15,6 +15,12 @@ fn inside_is_bf16_and_after_is_float() {
     assert_eq!(autocast_bf16(Device::Cpu, true, product_kind).expect("cpu"), Kind::BFloat16);
     assert_eq!(product_kind(), Kind::Float);
     assert_eq!(autocast_bf16(Device::Cpu, false, product_kind).expect("cpu"), Kind::Float);
+}
+
+#[test]
+fn it_says_whether_it_is_on() {
+    let on = || autocast_is_on(Device::Cpu).expect("cpu");
+    assert_eq!((on(), autocast_bf16(Device::Cpu, true, on).expect("cpu"), on()), (false, true, false));
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! The systems that are compared: one file each. A new one is a file here and a line in [`SYSTEMS`].
 
+mod adamv_moe;
+mod mtl_moe;
 mod mtl_vit;
+mod shared_trunk;
 mod stl;
 
 use adamv_datasets::Task;
 use tch::{Device, Tensor};
 
-use crate::config::{Classes, ModelConfig};
+use crate::config::{BackboneConfig, Classes, ModelConfig, MoeConfig, check};
 use crate::detection::Detector;
 use crate::error::ModelError;
-use crate::params::Params;
+use crate::moe::ExpertSelection;
+use crate::params::{Param, Params};
 use crate::vit::{Intermediates, Mode};
 
 /// A part of training with one optimizer and one schedule.
@@ -43,14 +47,38 @@ pub trait System {
 
     fn detector(&self) -> &Detector;
 
-    /// Whether an image of `task` can touch the weight of this name, and in which part of the model.
+    /// Whether an image of `task` can touch the weight of this name, and in which part of the model. Experts share a weight:
+    /// all of them count by its name.
     fn activates(&self, weight: &str, task: Task) -> Option<Part>;
+
+    /// How many experts each task uses, for systems that have experts.
+    fn experts(&self) -> Option<&ExpertSelection> {
+        None
+    }
+
+    /// Parameters in `part` of the model that one image of `task` can touch in one forward pass: K of the E experts.
+    fn params_activated(&self, task: Task, part: Part) -> u64 {
+        let size = |param: &Param| {
+            let all = param.tensor.numel() as u64;
+            match self.experts().filter(|_| param.name.contains(".moe.experts.")) {
+                Some(experts) => all / experts.experts() as u64 * experts.k(task) as u64,
+                None => all,
+            }
+        };
+        self.params().iter().filter(|p| self.activates(&p.name, task) == Some(part)).map(size).sum()
+    }
 }
 
-type Build = fn(&ModelConfig, Classes, u64, Device) -> Box<dyn System>;
+/// A system's line in the table.
+pub struct Entry {
+    pub name: &'static str,
+    /// The experts it has where the configuration says nothing about them; none for a dense system.
+    experts: Option<fn(&BackboneConfig) -> MoeConfig>,
+    build: fn(&ModelConfig, Classes, u64, Device) -> Box<dyn System>,
+}
 
-/// Every system by name.
-pub const SYSTEMS: [(&str, Build); 2] = [("stl", stl::build), ("mtl-vit", mtl_vit::build)];
+/// Every system.
+pub const SYSTEMS: [Entry; 4] = [stl::ENTRY, mtl_vit::ENTRY, mtl_moe::ENTRY, adamv_moe::ENTRY];
 
 /// Builds a system with weights drawn from `seed`, or lists the known names.
 pub fn build(
@@ -60,14 +88,37 @@ pub fn build(
     seed: u64,
     device: Device,
 ) -> Result<Box<dyn System>, ModelError> {
+    Ok((entry(name)?.build)(&resolve(name, config)?, classes, seed, device))
+}
+
+/// The configuration that `name` is built from, checked: what is null about its experts is the system's own.
+pub fn resolve(name: &str, config: &ModelConfig) -> Result<ModelConfig, ModelError> {
+    let mut config = config.clone();
+    let own = entry(name)?.experts.map(|experts| experts(&config.backbone));
+    let key = "model.backbone.moe";
+    check(own.is_some() || config.backbone.moe.is_none(), key, "a value", format!("null: {name} has no experts"))?;
+    config.backbone.moe = match (config.backbone.moe, own) {
+        (Some(given), Some(own)) => Some(MoeConfig { mlp: given.mlp.or(own.mlp), ..given }),
+        (_, own) => own,
+    };
     config.validate()?;
-    let known = || SYSTEMS.map(|(name, _)| name).join(", ");
-    let (_, build) = SYSTEMS.iter().find(|(known, _)| *known == name).ok_or_else(|| ModelError::Unknown {
+    Ok(config)
+}
+
+/// The experts that `name` has by default, for a suite to be laid over; their width, null, follows the backbone's.
+pub fn default_experts(name: &str) -> Result<Option<MoeConfig>, ModelError> {
+    let own = entry(name)?.experts.map(|experts| experts(&BackboneConfig::default()));
+    Ok(own.map(|own| MoeConfig { mlp: None, ..own }))
+}
+
+fn entry(name: &str) -> Result<&'static Entry, ModelError> {
+    const ALL: &[Entry] = &SYSTEMS;
+    let known = || SYSTEMS.map(|entry| entry.name).join(", ");
+    ALL.iter().find(|entry| entry.name == name).ok_or_else(|| ModelError::Unknown {
         what: "system",
         name: name.into(),
         known: known(),
-    })?;
-    Ok(build(config, classes, seed, device))
+    })
 }
 
 /// The part of a weight that a task activates whole: heads by their names, everything else is backbone.

@@ -3,10 +3,11 @@
 use adamv_datasets::Task;
 use tch::{Device, Tensor};
 
-use super::{Part, Phase, System, part};
+use super::{Entry, Part, Phase, System, part};
 use crate::config::{Classes, ModelConfig};
 use crate::detection::Detector;
 use crate::layers::Linear;
+use crate::moe::Route;
 use crate::params::{Init, Params};
 use crate::vit::{Embedding, Intermediates, Mode, Trunk};
 
@@ -18,13 +19,15 @@ struct Stl {
     detector: Detector,
 }
 
-pub(super) fn build(config: &ModelConfig, classes: Classes, seed: u64, device: Device) -> Box<dyn System> {
+pub(super) const ENTRY: Entry = Entry { name: "stl", experts: None, build };
+
+fn build(config: &ModelConfig, classes: Classes, seed: u64, device: Device) -> Box<dyn System> {
     let mut params = Params::new(seed, device);
     let mut network = |task: Task| {
         let mut root = params.root();
         let mut scope = root.sub(task);
         let embedding = Embedding::new(scope.reborrow(), &config.backbone, config.inputs.of(task));
-        (embedding, Trunk::new(scope, &config.backbone))
+        (embedding, Trunk::new(scope, &config.backbone, &[task]))
     };
     let (classification, detection) = (network(Task::Classification), network(Task::Detection));
     let mut root = params.root();
@@ -52,13 +55,13 @@ impl System for Stl {
 
     fn classify(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
         let (embedding, trunk) = &self.classification;
-        let (tokens, out) = trunk.forward(&embedding.forward(images), mode);
+        let (tokens, out) = trunk.forward(&embedding.forward(images), Route::dense(Task::Classification), mode);
         (self.head.forward(&trunk.pool(&tokens)), out)
     }
 
     fn feature_map(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
         let (embedding, trunk) = &self.detection;
-        let (tokens, out) = trunk.forward(&embedding.forward(images), mode);
+        let (tokens, out) = trunk.forward(&embedding.forward(images), Route::dense(Task::Detection), mode);
         (trunk.map(&tokens), out)
     }
 

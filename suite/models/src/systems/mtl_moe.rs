@@ -1,0 +1,27 @@
+//! MTL-MoE, which is M3ViT (Liang et al., NeurIPS 2022; paper.md section 7): a router per task, 4 of 16 experts, each a
+//! quarter of the MLP so that a token costs what it costs in the dense layer. K never changes.
+
+use super::shared_trunk::{JOINT, SharedTrunk};
+use super::{Entry, Phase};
+use crate::config::{BackboneConfig, ExpertInit, MoeConfig};
+
+const PHASES: &[Phase] = &[JOINT];
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "mtl-moe",
+    experts: Some(experts),
+    build: |config, classes, seed, device| SharedTrunk::boxed(config, classes, seed, device, PHASES),
+};
+
+fn experts(backbone: &BackboneConfig) -> MoeConfig {
+    MoeConfig {
+        experts: 16,
+        k: 4,
+        mlp: Some((backbone.mlp / 4).max(1)),
+        // As its library, fastmoe, draws them.
+        expert_init: ExpertInit::Independent,
+        importance_weight: 0.01,
+        load_weight: 0.01,
+        ..MoeConfig::default()
+    }
+}
