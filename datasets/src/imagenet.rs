@@ -125,6 +125,22 @@ impl ClassificationDataset {
         Ok(self)
     }
 
+    /// Parts the samples at `indices` (ascending) from the others, which come first; both keep their order. Either part
+    /// numbers its samples anew and skips broken ones within itself.
+    pub fn split_off(self, indices: &[usize]) -> (Self, Self) {
+        let (rest, taken) = samples::split_off(self.samples, indices);
+        let with = |samples| ClassificationDataset {
+            root: self.root.clone(),
+            options: self.options.clone(),
+            image_size: self.image_size,
+            classes: self.classes.clone(),
+            samples,
+            on_bad_sample: self.on_bad_sample,
+            skipped: Skipped::default(),
+        };
+        (with(rest), with(taken))
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.samples.len()

@@ -111,3 +111,14 @@ pub(crate) fn compact<V: Copy, T>(buffer: &mut Vec<V>, stride: usize, kept: &[Op
     }
     buffer.truncate(to * stride);
 }
+
+/// The values that are not at `indices` (ascending), and those that are, each in their order.
+pub(crate) fn split_off<T>(values: Vec<T>, indices: &[usize]) -> (Vec<T>, Vec<T>) {
+    let mut wanted = indices.iter().copied().peekable();
+    let (mut rest, mut taken) = (Vec::new(), Vec::new());
+    for (index, value) in values.into_iter().enumerate() {
+        let part = if wanted.next_if_eq(&index).is_some() { &mut taken } else { &mut rest };
+        part.push(value);
+    }
+    (rest, taken)
+}

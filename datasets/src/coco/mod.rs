@@ -183,6 +183,24 @@ impl DetectionDataset {
         Ok(self)
     }
 
+    /// Parts the samples at `indices` (ascending) from the others, which come first; both keep their order. Either part
+    /// numbers its samples anew and skips broken ones within itself.
+    pub fn split_off(self, indices: &[usize]) -> (Self, Self) {
+        let (rest, taken) = samples::split_off(self.entries, indices);
+        let with = |entries| DetectionDataset {
+            annotations: self.annotations.clone(),
+            options: self.options.clone(),
+            image_size: self.image_size,
+            class_names: self.class_names.clone(),
+            category_ids: self.category_ids.clone(),
+            entries,
+            annotations_digest: self.annotations_digest.clone(),
+            on_bad_sample: self.on_bad_sample,
+            skipped: Skipped::default(),
+        };
+        (with(rest), with(taken))
+    }
+
     /// Number of images, with or without annotations.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -8,6 +8,7 @@ use adamv_datasets::{CheckReport, PackOptions, ScenesConfig, ShowOptions, Sprite
 
 use crate::cli::{CheckArgs, PackArgs, ScenesArgs, ShowArgs, SpritesArg, StatsArgs};
 use crate::exit::{Failure, OTHER};
+use crate::matrix::Only;
 use crate::suite_file::Suite;
 use crate::text_table::{TextTable, grouped};
 use crate::{json, matrix};
@@ -93,7 +94,7 @@ pub fn show(args: &ShowArgs) -> Result<(), Failure> {
 /// Sizes and augmentation of a suite's first cell.
 fn prepare_as(suite: &Path, options: &mut ShowOptions) -> Result<(), Failure> {
     let suite = Suite::read(suite)?;
-    let cells = matrix::cells(&suite, &[])?;
+    let cells = matrix::cells(&suite, &[], &Only::default())?;
     let Some(cell) = cells.first() else {
         return Err(Failure::usage(format!("the suite {} has no cells", suite.file.name)));
     };

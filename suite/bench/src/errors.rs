@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use adamv_datasets::Error as DataError;
 use adamv_engine::EngineError;
+use adamv_engine::aes::AesError;
 use adamv_metrics::EvalError;
 use adamv_models::ModelError;
 use adamv_reports::ReportError;
@@ -37,9 +38,9 @@ impl From<EngineError> for Failure {
             EngineError::Store(error) => return error.into(),
             EngineError::Data(error) => return error.into(),
             EngineError::Evaluation(error) => return error.into(),
-            EngineError::Config { .. } | EngineError::Model(ModelError::Config { .. } | ModelError::Unknown { .. }) => {
-                USAGE
-            }
+            EngineError::Config { .. }
+            | EngineError::Aes(AesError::Config { .. })
+            | EngineError::Model(ModelError::Config { .. } | ModelError::Unknown { .. }) => USAGE,
             _ => OTHER,
         };
         Failure::new(code, error.to_string())

@@ -1,13 +1,15 @@
 //! From a suite to its cells: system x backbone x variant x seed, each with its whole configuration resolved.
 //!
-//! Layers, the later over the earlier: the defaults on the configuration's fields (for the model: the backbone's preset),
-//! the suite file, the variant's `set`, `--set`.
+//! Layers, the later over the earlier: the defaults on the configuration's fields (for the model: the backbone's preset and
+//! the system's experts), the suite file, its `by_system`, the variant's `set`, `--set`.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use adamv_engine::CellConfig;
 use adamv_engine::config::{EvaluationConfig, TrainingConfig};
 use adamv_models::config::preset;
+use adamv_models::systems::default_experts;
 use serde::Serialize;
 use serde_yaml::Value;
 
@@ -17,50 +19,55 @@ use crate::locate::{Step, steps};
 use crate::overrides::{Override, PARTS, apply, merge};
 use crate::suite_file::{Suite, Variant};
 
-/// Every cell of a suite in the order in which they run, resolved and valid.
-pub fn cells(suite: &Suite, sets: &[Override]) -> Result<Vec<CellConfig>, Failure> {
+/// The cells of a suite that `only` chooses, in the order in which they run, resolved and valid.
+pub fn cells(suite: &Suite, sets: &[Override], only: &Only) -> Result<Vec<CellConfig>, Failure> {
+    only.choose(places(suite))?.iter().map(|place| resolve(suite, sets, place)).collect()
+}
+
+/// A cell's place in the matrix.
+#[derive(Clone, Debug)]
+struct Place<'a> {
+    system: &'a str,
+    backbone: &'a str,
+    /// Position in the suite's list, and the variant.
+    variant: (usize, &'a Variant),
+    seed: u64,
+}
+
+/// Systems side by side: a run that is stopped half-way has whole groups to compare.
+fn places(suite: &Suite) -> Vec<Place<'_>> {
     let file = &suite.file;
-    let mut cells = Vec::new();
+    let mut places = Vec::new();
     for backbone in &file.backbones {
-        for (index, variant) in file.variants.iter().enumerate() {
-            let base = resolve(suite, sets, backbone, index, variant)?;
-            for system in &file.systems {
-                for &seed in &file.seeds {
-                    cells.push(CellConfig { system: system.clone(), seed, ..base.clone() });
-                }
+        for variant in file.variants.iter().enumerate() {
+            for &seed in &file.seeds {
+                places.extend(file.systems.iter().map(|system| Place { system, backbone, variant, seed }));
             }
         }
     }
-    // Systems side by side: a run that is stopped half-way has whole pairs to compare.
-    cells.sort_by_key(|cell| {
-        let place = |list: &[String], name: &str| list.iter().position(|x| x == name);
-        (place(&file.backbones, &cell.backbone), file.variants.iter().position(|v| v.name == cell.variant), cell.seed)
-    });
-    Ok(cells)
+    places
 }
 
-/// The configuration of one backbone and variant; system and seed are the suite's first.
-fn resolve(
-    suite: &Suite,
-    sets: &[Override],
-    backbone: &str,
-    index: usize,
-    variant: &Variant,
-) -> Result<CellConfig, Failure> {
-    let blame = Blame { suite, sets, index, variant };
-    let model = preset(backbone).map_err(|e| Failure::usage(e.to_string()))?;
+/// The configuration of one cell.
+fn resolve(suite: &Suite, sets: &[Override], place: &Place) -> Result<CellConfig, Failure> {
+    let Place { system, backbone, variant: (index, variant), seed } = *place;
+    let own = suite.file.by_system.get(system);
+    let blame = Blame { suite, sets, system, own, index, variant };
+    let mut model = preset(backbone).map_err(|e| Failure::usage(e.to_string()))?;
+    model.backbone.moe = default_experts(system).map_err(|e| Failure::usage(e.to_string()))?;
+    let training = TrainingConfig { aes: CellConfig::default_aes(system)?, ..TrainingConfig::default() };
     let mut config = plain(&serde_json::json!({
         "suite": suite.file.name,
         "task_version": suite.file.task_version,
-        "system": suite.file.systems[0],
+        "system": system,
         "backbone": backbone,
         "variant": variant.name,
-        "seed": suite.file.seeds[0],
+        "seed": seed,
     }))?;
     for (part, defaults) in PARTS.iter().zip([
         plain(&adamv_datasets::DataConfig::default())?,
         plain(&model)?,
-        plain(&TrainingConfig::default())?,
+        plain(&training)?,
         plain(&EvaluationConfig::default())?,
     ]) {
         config[*part] = defaults;
@@ -73,6 +80,10 @@ fn resolve(
         typed(&config["data"]).map_err(|(path, what)| blame.failure(&format!("data.{path}"), &what))?;
     config["data"] = plain(&data)?;
 
+    for (path, value) in own.into_iter().flatten() {
+        apply(&mut config, &Override { path: path.clone(), value: value.clone() })
+            .map_err(|what| suite.at(&blame.in_system(path), &what))?;
+    }
     for (path, value) in &variant.set {
         apply(&mut config, &Override { path: path.clone(), value: value.clone() })
             .map_err(|what| suite.at(&blame.in_variant(path), &what))?;
@@ -90,15 +101,21 @@ fn resolve(
     Ok(cell)
 }
 
-/// Who wrote a value: the command line, a variant, or the file.
+/// Who wrote a value: the command line, a variant, the changes of a system, or the file.
 struct Blame<'a> {
     suite: &'a Suite,
     sets: &'a [Override],
+    system: &'a str,
+    own: Option<&'a BTreeMap<String, Value>>,
     index: usize,
     variant: &'a Variant,
 }
 
 impl Blame<'_> {
+    fn in_system(&self, path: &str) -> Vec<Step> {
+        ["by_system", self.system, path].map(|key| Step::Key(key.into())).into()
+    }
+
     fn in_variant(&self, path: &str) -> Vec<Step> {
         let mut place = steps(&format!("variants[{}].set", self.index));
         place.push(Step::Key(path.into()));
@@ -118,6 +135,9 @@ impl Blame<'_> {
         }
         if let Some(path) = self.variant.set.keys().find(|path| about(path)) {
             return self.suite.at(&self.in_variant(path), &what);
+        }
+        if let Some(path) = self.own.and_then(|own| own.keys().find(|path| about(path))) {
+            return self.suite.at(&self.in_system(path), &what);
         }
         self.suite.at(&steps(key), &what)
     }
@@ -157,8 +177,8 @@ impl Only {
         pairs.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The chosen cells; a filter that no cell has, or a combination that no cell has, is an error.
-    pub fn choose(&self, cells: Vec<CellConfig>) -> Result<Vec<CellConfig>, Failure> {
+    /// The chosen places; a filter that none has is an error.
+    fn choose<'a>(&self, cells: Vec<Place<'a>>) -> Result<Vec<Place<'a>>, Failure> {
         for (key, value) in &self.0 {
             let mut there: Vec<String> = Vec::new();
             for cell in &cells {
@@ -174,7 +194,7 @@ impl Only {
                 )));
             }
         }
-        let chosen = |cell: &CellConfig| {
+        let chosen = |cell: &Place| {
             KEYS.iter().all(|key| {
                 let mut wanted = self.0.iter().filter(|(k, _)| k == key).peekable();
                 wanted.peek().is_none() || wanted.any(|(_, value)| *value == field(cell, key))
@@ -184,12 +204,12 @@ impl Only {
     }
 }
 
-fn field(cell: &CellConfig, key: &str) -> String {
+fn field(place: &Place, key: &str) -> String {
     let value: &dyn Display = match key {
-        "system" => &cell.system,
-        "backbone" => &cell.backbone,
-        "variant" => &cell.variant,
-        _ => &cell.seed,
+        "system" => &place.system,
+        "backbone" => &place.backbone,
+        "variant" => &place.variant.1.name,
+        _ => &place.seed,
     };
     value.to_string()
 }
@@ -201,7 +221,7 @@ mod tests {
 
     fn resolved(text: &str, sets: &[&str]) -> Result<Vec<CellConfig>, String> {
         let sets: Vec<Override> = sets.iter().map(|set| Override::parse(set).unwrap()).collect();
-        cells(&suite(text).unwrap(), &sets).map_err(|e| e.message)
+        cells(&suite(text).unwrap(), &sets, &Only::default()).map_err(|e| e.message)
     }
 
     #[test]
@@ -216,6 +236,36 @@ mod tests {
         assert_eq!((cells[0].model.detector.stages, cells[4].model.detector.stages), (1, 3)); // preset, variant
         let scenes = cells[0].data.scenes.as_ref().unwrap();
         assert_eq!((scenes.images, scenes.seed), (32, 5));
+    }
+
+    #[test]
+    fn a_system_has_its_own_experts_and_changes() {
+        let text = SMALL.replace("[stl, mtl-vit]", "[stl, mtl-moe, adamv-moe]")
+            + "by_system:\n  adamv-moe: {training.aes.every: 2, model.backbone.moe.k: 1}\n";
+        let cells = resolved(&text, &["model.backbone.width=64", "model.backbone.heads=2"]).unwrap();
+        let experts = |cell: &CellConfig| cell.model.backbone.moe.as_ref().map(|moe| (moe.experts, moe.k));
+        let aes = |cell: &CellConfig| cell.training.aes.as_ref().map(|aes| aes.every);
+        let found: Vec<_> = cells[..3].iter().map(|cell| (cell.system.as_str(), experts(cell), aes(cell))).collect();
+        let wanted = [("stl", None, None), ("mtl-moe", Some((16, 4)), None), ("adamv-moe", Some((8, 1)), Some(2))];
+        assert_eq!(found, wanted);
+        assert!(cells[..3].iter().all(|cell| cell.model.backbone.width == 64));
+        // What a dense system can't have is an error, unless only others were chosen.
+        let suite = suite(&text).unwrap();
+        let sets = [
+            Override::parse("training.aes.every=3").unwrap(),
+            Override::parse("training.aes.mode=released").unwrap(),
+            Override::parse("training.aes.patience=3").unwrap(),
+        ];
+        let error = super::cells(&suite, &sets, &Only::default()).unwrap_err().message;
+        assert!(error.contains("--set training.aes") && error.contains("null: stl has no experts"), "{error}");
+        let only = Only::parse(&["system=adamv-moe".to_string()]).unwrap();
+        assert_eq!(aes(&super::cells(&suite, &sets, &only).unwrap()[0]), Some(3));
+        let wrong = text.replace("training.aes.every: 2", "training.aes.every: 9");
+        let error = resolved(&wrong, &[]).unwrap_err();
+        assert!(
+            error.contains("s.yaml:") && error.contains("training.aes.every: 9 is not possible; give 1 to 4"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -262,7 +312,7 @@ mod tests {
     fn only_narrows_and_widens() {
         let choose = |filters: &[&str]| {
             let filters: Vec<String> = filters.iter().map(|f| f.to_string()).collect();
-            Only::parse(&filters).and_then(|only| only.choose(resolved(SMALL, &[]).unwrap())).map_err(|e| e.message)
+            Only::parse(&filters).and_then(|only| cells(&suite(SMALL).unwrap(), &[], &only)).map_err(|e| e.message)
         };
         assert_eq!(choose(&[]).unwrap().len(), 8);
         assert_eq!(choose(&["system=stl", "seed=1"]).unwrap().len(), 2);

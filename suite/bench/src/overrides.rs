@@ -79,7 +79,7 @@ pub fn apply(config: &mut Value, change: &Override) -> Result<(), String> {
 
 /// A part that was null in the base and that an earlier change has begun to fill has only the keys of that change.
 fn optional_parent(parts: &[&str]) -> bool {
-    parts.len() == 2 && parts[0] == "data"
+    matches!(parts, ["data", _] | ["data", _, "randaugment"] | ["model", "backbone", "moe"] | ["training", "aes"])
 }
 
 fn unknown_path(config: &Value, path: &str) -> String {

@@ -52,8 +52,7 @@ impl Reporter {
         eprintln!("{} {} {done}/{}{message}", self.label, self.phase, self.total);
     }
 
-    /// A line of its own.
-    fn note(&self, message: &str) {
+    fn own_line(&self, message: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{} {message}", self.label)),
             None => eprintln!("{} {message}", self.label),
@@ -67,7 +66,7 @@ impl Reporter {
             && !self.complained
         {
             self.complained = true;
-            self.note(&format!("warning: {error}"));
+            self.own_line(&format!("warning: {error}"));
         }
     }
 }
@@ -104,5 +103,9 @@ impl adamv_engine::Progress for Reporter {
         if self.filed.elapsed() >= FILES {
             self.file(done);
         }
+    }
+
+    fn note(&mut self, message: &str) {
+        self.own_line(&format!("{}: {message}", self.phase));
     }
 }

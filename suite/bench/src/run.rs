@@ -30,7 +30,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         .collect::<Result<_, _>>()?;
     let only = Only::parse(&args.only)?;
     let suite = Suite::read(&args.suite)?;
-    let cells = only.choose(matrix::cells(&suite, &sets)?)?;
+    let cells = matrix::cells(&suite, &sets, &only)?;
     torch::start()?;
     let device = torch::device(&args.device.device)?;
     torch::threads(args.jobs)?;

@@ -39,6 +39,9 @@ pub struct SuiteFile {
     _training: TrainingConfig,
     #[serde(default, rename = "evaluation")]
     _evaluation: EvaluationConfig,
+    /// Changes by dotted path that only the cells of one system get, by its name.
+    #[serde(default)]
+    pub by_system: BTreeMap<String, BTreeMap<String, Value>>,
     /// Named changes; without any there is one variant, `base`, that changes nothing.
     #[serde(default)]
     pub variants: Vec<Variant>,
@@ -95,6 +98,11 @@ impl Suite {
         self.known("systems", "system", &self.file.systems, &SYSTEMS.map(|entry| entry.name))?;
         self.known("backbones", "backbone", &self.file.backbones, &BACKBONES)?;
         self.distinct("seeds", &self.file.seeds)?;
+        let systems: Vec<&str> = self.file.systems.iter().map(String::as_str).collect();
+        for name in self.file.by_system.keys().filter(|name| !systems.contains(&name.as_str())) {
+            let place = [Step::Key("by_system".into()), Step::Key(name.clone())];
+            return Err(self.at(&place, &unknown("system of this suite", name, &systems)));
+        }
         let names: Vec<&String> = self.file.variants.iter().map(|variant| &variant.name).collect();
         for (index, name) in names.iter().enumerate() {
             let place = steps(&format!("variants[{index}].name"));
@@ -193,6 +201,11 @@ variants:
             ("seeds: [0, 1]", "seeds: []", "s.yaml:6:1: `seeds` is empty"),
             ("seeds: [0, 1]", "seeds: many", "s.yaml:6:8: the text \"many\" is not possible here; give a list"),
             ("name: cascade", "name: base", "the variant `base` is here twice"),
+            (
+                "variants:",
+                "by_system: {taps: {training.joint.steps: 3}}\nvariants:",
+                "s.yaml:13:13: unknown system of this suite `taps`",
+            ),
             ("name: small", "name: ../up", "s.yaml:1:1: name `../up` is not possible"),
             ("description: a test\n", "", "the key `description` is missing"),
             (

@@ -69,7 +69,7 @@ pub fn plan(config: &CellConfig) -> Result<CellPlan, EngineError> {
 fn classes(config: &CellConfig) -> Classes {
     let found = || {
         let (imagenet, coco) = data::sources(&config.data).ok()?;
-        Some(data::open(&config.data, &config.model.inputs, &imagenet, &coco).ok()?.classes())
+        Some(data::open(config, &imagenet, &coco).ok()?.classes())
     };
     if let Some(scenes) = &config.data.scenes {
         let count = class_names(scenes.sprites).len();
@@ -89,7 +89,7 @@ pub fn check_data(config: &CellConfig) -> Result<(), EngineError> {
         return Ok(());
     }
     let (imagenet, coco) = data::sources(&config.data)?;
-    data::open(&config.data, &config.model.inputs, &imagenet, &coco)?;
+    data::open(config, &imagenet, &coco)?;
     let truth = instances_json(&coco.val_annotations)?;
     Hotcoco.evaluate(&GroundTruth::from_json(&truth, &coco.val_annotations)?, &[], IouType::Segm)?;
     Ok(())
@@ -212,7 +212,7 @@ pub fn cell_key_of(config: &CellConfig) -> Result<Option<String>, EngineError> {
         return Ok(None);
     }
     let (imagenet, coco) = data::sources(&config.data)?;
-    let summaries = data::open(&config.data, &config.model.inputs, &imagenet, &coco)?.summaries()?;
+    let summaries = data::open(config, &imagenet, &coco)?.summaries()?;
     let fingerprints: Vec<&str> = summaries.iter().map(|s| s.fingerprint.as_str()).collect();
     Ok(Some(key(config, &fingerprints)?))
 }
@@ -247,6 +247,7 @@ fn cost(config: &CellConfig, system: &dyn System) -> Vec<TaskCost> {
             TaskCost {
                 task: task.to_string(),
                 resolution: config.model.inputs.of(task).image_size as u32,
+                k: system.experts().map(|experts| experts.k(task) as u64),
                 params_activated: backbone + system.params_activated(task, Part::Head),
                 params_activated_backbone: backbone,
                 params_total: system.params().count(|_| true),

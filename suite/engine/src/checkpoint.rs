@@ -16,6 +16,7 @@ use adamv_store::{now_rfc3339, write_bytes_atomic};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
+use crate::aes::Aes;
 use crate::error::EngineError;
 use crate::optimizer::Optimizer;
 
@@ -40,6 +41,8 @@ pub struct Position {
     pub data_wait_seconds: f64,
     pub images: u64,
     pub steps: u64,
+    /// Adaptive expert selection of the phase, and after the last one.
+    pub aes: Option<Aes>,
     /// Training samples that could not be read, by index: a resumed run counts them too.
     pub skipped: Skipped,
     /// File of the weights.
@@ -187,7 +190,7 @@ pub fn load(path: &Path, params: &Params) -> Result<(), EngineError> {
 }
 
 /// The generators that training draws from, with the names of their states.
-fn generators(device: Device) -> Vec<(&'static str, Device)> {
+pub fn generators(device: Device) -> Vec<(&'static str, Device)> {
     let mut all = vec![("generator.cpu", Device::Cpu)];
     if device != Device::Cpu {
         all.push(("generator.device", device));

@@ -4,6 +4,7 @@ use adamv_datasets::{DataConfig, Task};
 use adamv_models::config::ModelConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::aes::AesConfig;
 use crate::error::EngineError;
 
 /// Arithmetic of the forward and backward pass; weights and optimizer state are always f32.
@@ -79,6 +80,9 @@ pub struct TrainingConfig {
     /// Decay of the exponential moving average of the weights, which evaluation uses; 0 switches it off.
     pub ema_decay: f64,
     pub label_smoothing: f64,
+    /// Adaptive expert selection in the phases that train both tasks; null for none. In a suite, cells of `adamv-moe` have
+    /// it unless they say `mode: off`.
+    pub aes: Option<AesConfig>,
     /// Factor on each task's loss.
     pub loss_weights: LossWeights,
     /// Steps between two rows of the history.
@@ -111,6 +115,7 @@ impl Default for TrainingConfig {
             clip_norm: 1.0,
             ema_decay: 0.9,
             label_smoothing: 0.0,
+            aes: None,
             loss_weights: LossWeights::default(),
             log_every: 10,
             checkpoint_every: 1_000,
@@ -178,9 +183,19 @@ impl CellConfig {
     /// Checks the whole configuration before anything is read or trained; the error names key, value and range.
     pub fn validate(&self) -> Result<(), EngineError> {
         self.data.validate()?;
-        adamv_models::systems::resolve(&self.system, &self.model)?;
+        let model = adamv_models::systems::resolve(&self.system, &self.model)?;
         self.training.validate()?;
+        if let Some(aes) = &self.training.aes {
+            let none = format!("null: {} has no experts", self.system);
+            check(model.backbone.moe.is_some(), "training.aes", "a value", &none)?;
+            aes.validate(self.training.joint.steps)?;
+        }
         self.evaluation.validate()
+    }
+
+    /// What `system` has of adaptive expert selection where nothing is said of it.
+    pub fn default_aes(system: &str) -> Result<Option<AesConfig>, EngineError> {
+        Ok(adamv_models::systems::entry(system)?.adaptive.then(AesConfig::default))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use adamv_datasets::{
     ClassificationDataset, CocoPaths, DataConfig, DetectionDataset, ImagenetPaths, Split, Task, scenes,
 };
-use adamv_models::config::{Classes, InputsConfig};
+use adamv_models::config::Classes;
 use adamv_store::{DataSummary, write_bytes_atomic};
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,13 @@ pub struct CellData {
 
 /// The two splits of a data set.
 pub struct Pair<D> {
+    /// What is trained on.
     pub train: Arc<D>,
+    /// D_val of adaptive expert selection: training samples that are never trained on.
+    pub held_out: Option<Arc<D>>,
     pub val: Arc<D>,
+    /// Of both splits, D_val included.
+    fingerprint: String,
 }
 
 impl CellData {
@@ -35,7 +40,7 @@ impl CellData {
             }
             None => sources(&config.data)?,
         };
-        open(&config.data, &config.model.inputs, &imagenet, &coco)
+        open(config, &imagenet, &coco)
     }
 
     pub fn classes(&self) -> Classes {
@@ -49,22 +54,24 @@ impl CellData {
     pub fn summaries(&self) -> Result<Vec<DataSummary>, EngineError> {
         let (c, d) = (&self.classification, &self.detection);
         let classes = self.classes();
+        let held_out = |n: Option<usize>| n.unwrap_or(0);
+        let (c_held, d_held) = (c.held_out.as_ref(), d.held_out.as_ref());
         Ok(vec![
             DataSummary {
                 task: Task::Classification.to_string(),
-                fingerprint: joined(&c.train.fingerprint(), &c.val.fingerprint()),
-                train_images: c.train.len() as u64,
+                fingerprint: c.fingerprint.clone(),
+                train_images: (c.train.len() + held_out(c_held.map(|d| d.len()))) as u64,
                 val_images: c.val.len() as u64,
                 classes: classes.classification as u64,
-                skipped_samples: (c.train.skipped() + c.val.skipped()) as u64,
+                skipped_samples: (c.train.skipped() + c.val.skipped() + held_out(c_held.map(|d| d.skipped()))) as u64,
             },
             DataSummary {
                 task: Task::Detection.to_string(),
-                fingerprint: joined(&d.train.fingerprint(), &d.val.fingerprint()),
-                train_images: d.train.len() as u64,
+                fingerprint: d.fingerprint.clone(),
+                train_images: (d.train.len() + held_out(d_held.map(|d| d.len()))) as u64,
                 val_images: d.val.len() as u64,
                 classes: classes.detection as u64,
-                skipped_samples: (d.train.skipped() + d.val.skipped()) as u64,
+                skipped_samples: (d.train.skipped() + d.val.skipped() + held_out(d_held.map(|d| d.skipped()))) as u64,
             },
         ])
     }
@@ -82,34 +89,57 @@ pub fn sources(data: &DataConfig) -> Result<(ImagenetPaths, CocoPaths), EngineEr
     Ok((imagenet, coco))
 }
 
-/// Opens both data sets.
-pub fn open(
-    data: &DataConfig,
-    inputs: &InputsConfig,
-    imagenet: &ImagenetPaths,
-    coco: &CocoPaths,
-) -> Result<CellData, EngineError> {
+/// Opens both data sets; where experts are selected adaptively, D_val is held out of their training splits.
+pub fn open(config: &CellConfig, imagenet: &ImagenetPaths, coco: &CocoPaths) -> Result<CellData, EngineError> {
+    let (data, inputs) = (&config.data, &config.model.inputs);
     let classes = |split| {
         let side = inputs.classification.image_size as u32;
         ClassificationDataset::open(&imagenet.root, split, &data.classification, side)
+            .map(|opened| opened.on_bad_sample(data.on_bad_sample))
     };
     let train = classes(Split::Train)?;
     let val = classes(Split::Val)?.with_classes(train.classes())?;
     let scenes = |images: &Path, annotations: &Path, split| {
         let side = inputs.detection.image_size as u32;
         DetectionDataset::open(images, annotations, split, &data.detection, side)
+            .map(|opened| opened.on_bad_sample(data.on_bad_sample))
     };
     let train_scenes = scenes(&coco.train_images, &coco.train_annotations, Split::Train)?;
     let val_scenes = scenes(&coco.val_images, &coco.val_annotations, Split::Val)?.same_categories_as(&train_scenes)?;
-    let detection = Pair {
-        train: Arc::new(train_scenes.on_bad_sample(data.on_bad_sample)),
-        val: Arc::new(val_scenes.on_bad_sample(data.on_bad_sample)),
+
+    let held_out = |task, samples| -> Result<Option<Vec<usize>>, EngineError> {
+        let Some(aes) = config.training.aes.as_ref().filter(|aes| !aes.is_off()) else { return Ok(None) };
+        let batch = config.training.joint.batch.of(task);
+        Ok(Some(aes.hold_out(task, samples, batch, config.seed)?.validation))
     };
-    let classification = Pair {
-        train: Arc::new(train.on_bad_sample(data.on_bad_sample)),
-        val: Arc::new(val.on_bad_sample(data.on_bad_sample)),
+    let (held_classes, held_scenes) =
+        (held_out(Task::Classification, train.len())?, held_out(Task::Detection, train_scenes.len())?);
+    let (classes, scenes) = (
+        joined(&train.fingerprint(), &val.fingerprint()),
+        joined(&train_scenes.fingerprint(), &val_scenes.fingerprint()),
+    );
+    Ok(CellData {
+        classification: pair(classes, train, val, held_classes, ClassificationDataset::split_off),
+        detection: pair(scenes, train_scenes, val_scenes, held_scenes, DetectionDataset::split_off),
+    })
+}
+
+/// The splits, with D_val (by index) parted from the training samples.
+fn pair<D>(
+    fingerprint: String,
+    train: D,
+    val: D,
+    held_out: Option<Vec<usize>>,
+    split_off: fn(D, &[usize]) -> (D, D),
+) -> Pair<D> {
+    let (train, held_out) = match held_out {
+        Some(indices) => {
+            let (train, held_out) = split_off(train, &indices);
+            (train, Some(Arc::new(held_out)))
+        }
+        None => (train, None),
     };
-    Ok(CellData { classification, detection })
+    Pair { train: Arc::new(train), held_out, val: Arc::new(val), fingerprint }
 }
 
 /// One short fingerprint of both splits.

@@ -1,6 +1,8 @@
 //! Collects the losses of recent steps on the device, brings them over in one transfer, and stops on one that isn't
 //! finite.
 
+use std::collections::BTreeMap;
+
 use adamv_datasets::Task;
 use adamv_store::History;
 use tch::{Kind, Tensor};
@@ -9,6 +11,9 @@ use crate::error::EngineError;
 
 /// Samples that a message names at the most.
 const NAMED: usize = 16;
+
+/// In the history: the sum of a task's loss terms. Other metrics of a task are no part of it.
+const LOSS: &str = "loss";
 
 /// Losses of one step.
 struct Step {
@@ -65,15 +70,20 @@ impl Guard {
             }
         }
         let count = self.pending.len() as f64;
-        let mut total = 0.0;
+        let mut totals: BTreeMap<Task, f64> = BTreeMap::new();
         for (i, (task, name)) in self.names.iter().enumerate() {
             let mean = values.iter().skip(i).step_by(terms).sum::<f64>() / count;
-            total += if task.is_some() { mean } else { 0.0 };
+            if let Some(task) = task {
+                *totals.entry(*task).or_default() += mean;
+            }
             history.push(step + 1, self.phase, task.map_or("", |t| t.as_str()), name, mean);
+        }
+        for (task, total) in &totals {
+            history.push(step + 1, self.phase, task.as_str(), LOSS, *total);
         }
         history.push(step + 1, self.phase, "", "learning_rate", learning_rate);
         self.pending.clear();
-        Ok(total)
+        Ok(totals.values().sum())
     }
 
     fn not_finite(&self, at: &Step, term: usize, value: f64, name_of: impl Fn(Task, usize) -> String) -> EngineError {
@@ -123,7 +133,9 @@ mod tests {
         let total = guard.flush(&mut history, |_, i| i.to_string()).unwrap();
         assert_eq!(total, 8.0);
         let rows: Vec<(u64, &str, f64)> = history.rows.iter().map(|r| (r.step, r.metric.as_str(), r.value)).collect();
-        assert_eq!(rows, [(2, "cross_entropy", 2.0), (2, "mask", 6.0), (2, "learning_rate", 0.2)]);
+        let terms = [(2, "cross_entropy", 2.0), (2, "mask", 6.0)];
+        assert_eq!(rows[..2], terms);
+        assert_eq!(rows[2..], [(2, "loss", 2.0), (2, "loss", 6.0), (2, "learning_rate", 0.2)]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Trains and evaluates one cell: read data, build the model, train, evaluate, record. Knows nothing of suites, of other
 //! cells, or of how a report looks.
 
+mod adapt;
 pub mod aes;
 pub mod batch;
 mod cell;
@@ -10,6 +11,7 @@ mod data;
 mod environment;
 mod error;
 mod evaluate;
+mod experts;
 mod features;
 mod guard;
 pub mod optimizer;

@@ -8,7 +8,7 @@ use adamv_datasets::image::decode;
 use adamv_datasets::{DataConfig, DetectionBatch, Task};
 use adamv_models::config::{Classes, InputsConfig};
 use adamv_models::systems;
-use adamv_store::{CellDir, Status, read_record, write_bytes_atomic};
+use adamv_store::{CellDir, Status, TaskCost, read_record, write_bytes_atomic};
 use serde::Serialize;
 use serde_json::json;
 use tch::Device;
@@ -35,10 +35,15 @@ pub fn predict(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Re
 }
 
 fn run(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<PredictSummary, EngineError> {
-    let (config, names) = finished(cell_dir)?;
+    let (config, cost, names) = finished(cell_dir)?;
     let classes = Classes { classification: names.classification.len(), detection: names.detection.len() };
     let system = systems::build(&config.system, &config.model, classes, config.seed, device)?;
     checkpoint::load(&Checkpoints::new(CellDir::new(cell_dir).checkpoints()).final_weights(), system.params())?;
+    for (task, k) in Task::ALL.into_iter().filter_map(|task| Some((task, k_of(&cost, task)?))) {
+        if let Some(experts) = system.experts() {
+            experts.set_k(task, k)?;
+        }
+    }
     let evaluator = Evaluator {
         system: &*system,
         config: &config.evaluation,
@@ -72,8 +77,13 @@ fn run(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<Pre
     Ok(PredictSummary { images: listed.len(), detections: detections.len() })
 }
 
-/// Configuration and class names of a cell that was trained to its end.
-fn finished(cell_dir: &Path) -> Result<(CellConfig, ClassNames), EngineError> {
+/// Experts that a task's tokens used after training.
+fn k_of(cost: &[TaskCost], task: Task) -> Option<usize> {
+    cost.iter().find(|cost| cost.task == task.as_str())?.k.map(|k| k as usize)
+}
+
+/// Configuration, cost and class names of a cell that was trained to its end.
+fn finished(cell_dir: &Path) -> Result<(CellConfig, Vec<TaskCost>, ClassNames), EngineError> {
     let bad = |reason: String| EngineError::File {
         path: cell_dir.into(),
         reason,
@@ -84,7 +94,7 @@ fn finished(cell_dir: &Path) -> Result<(CellConfig, ClassNames), EngineError> {
         return Err(bad("its record says that it is not done".into()));
     }
     let config = serde_json::from_value(record.config).map_err(|e| bad(format!("record.json: config: {e}")))?;
-    Ok((config, ClassNames::read(&CellDir::new(cell_dir).checkpoints())?))
+    Ok((config, record.cost, ClassNames::read(&CellDir::new(cell_dir).checkpoints())?))
 }
 
 /// The images of a folder by name.

@@ -1,12 +1,13 @@
 //! The training loop: every phase of a system, step by step, from wherever the last checkpoint left it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adamv_datasets::{BatchSource, ClassificationBatch, DetectionBatch, Loader, Task};
 use adamv_models::systems::{Phase, System};
-use adamv_models::vit::Mode;
+use adamv_models::vit::{Intermediates, Mode};
 use adamv_native::autocast_bf16;
 use adamv_store::{CellDir, History};
 use tch::{Device, Kind, Tensor};
@@ -16,6 +17,7 @@ use crate::checkpoint::{Checkpoints, Position, Skipped};
 use crate::config::{CellConfig, Precision, ScheduleConfig};
 use crate::data::CellData;
 use crate::error::EngineError;
+use crate::experts::ExpertUse;
 use crate::guard::Guard;
 use crate::optimizer::Optimizer;
 use crate::progress::Progress;
@@ -46,6 +48,14 @@ pub struct Trainer<'a> {
     pub device: Device,
 }
 
+/// What a batch's forward pass gave.
+struct Passed {
+    task: Task,
+    terms: Vec<Term>,
+    samples: Vec<usize>,
+    experts: Option<ExpertUse>,
+}
+
 /// Batches of one task, in order.
 enum Source {
     Classification(Loader<ClassificationBatch>),
@@ -59,7 +69,11 @@ impl Trainer<'_> {
         self.data.classification.train.restore_skipped(&position.skipped.classification);
         self.data.detection.train.restore_skipped(&position.skipped.detection);
         let phases = self.system.phases();
+        self.use_experts(position.aes.as_ref())?;
         while let Some(phase) = phases.get(position.phase) {
+            if position.step == 0 {
+                position.aes = self.start_aes(phase)?;
+            }
             self.phase(phase, &mut position, &mut history, &checkpoints, progress)?;
             position.phase += 1;
             position.step = 0;
@@ -92,21 +106,27 @@ impl Trainer<'_> {
         let mut sources: Vec<Source> =
             phase.tasks.iter().map(|&task| self.source(task, schedule, position.step)).collect();
         let mut guard = Guard::new(phase.name);
+        let mut warnings = Warnings::default();
         progress.phase(phase.name, position.step, schedule.steps);
         let mut clock = Instant::now();
         let mut waited = self.waited(&sources);
         let (first, mut share) = (position.step, WaitShare::default());
         for step in position.step..schedule.steps {
+            let last = step + 1 == schedule.steps;
+            let save = (step + 1).is_multiple_of(training.checkpoint_every) && !last;
+            let adapt = position.aes.as_ref().is_some_and(|aes| aes.due(step + 1));
+            let log = save || last || adapt || (step + 1).is_multiple_of(training.log_every);
             let rate = learning_rate(schedule, step);
             let mut losses: Vec<Term> = Vec::new();
-            let mut samples = Vec::new();
+            let (mut samples, mut used) = (Vec::new(), Vec::new());
             for source in &mut sources {
-                let (terms, task, indices) = self.forward(source)?;
+                let passed = self.forward(source, log)?;
                 // One backward pass a task: its graph is freed before the next task's is built.
-                self.weighted(task, &terms).f_backward()?;
-                position.images += indices.len() as u64;
-                samples.push((task, indices));
-                losses.extend(terms);
+                self.weighted(passed.task, &passed.terms).f_backward()?;
+                position.images += passed.samples.len() as u64;
+                samples.push((passed.task, passed.samples));
+                losses.extend(passed.terms);
+                used.extend(passed.experts);
             }
             let norm = optimizer.step(rate)?;
             losses.push((None, "gradient_norm".into(), norm));
@@ -118,14 +138,20 @@ impl Trainer<'_> {
                 share.take(self.waited(&sources));
             }
 
-            let last = position.step == schedule.steps;
-            let save = position.step.is_multiple_of(training.checkpoint_every) && !last;
-            if save || last || position.step.is_multiple_of(training.log_every) {
+            if log {
                 let loss = guard.flush(history, |task, index| self.sample_name(task, index))?;
+                for used in &used {
+                    for warning in used.write(position.step, phase.name, history)? {
+                        warnings.say(warning, progress);
+                    }
+                }
                 if let Some(share) = share.take(self.waited(&sources)).filter(|_| step > first) {
                     history.push(position.step, phase.name, "", DATA_WAIT_SHARE, share);
                 }
                 progress.step(position.step, &format!("loss {loss:.3}"));
+            }
+            if adapt {
+                self.adapt(phase, position, history, progress)?;
             }
             if save || last {
                 position.train_seconds += clock.elapsed().as_secs_f64();
@@ -147,30 +173,53 @@ impl Trainer<'_> {
         optimizer.adopt_average()
     }
 
-    /// Loss terms of the next batch of a task, and its samples.
-    fn forward(&self, source: &mut Source) -> Result<(Vec<Term>, Task, Vec<usize>), EngineError> {
-        match source {
+    /// Loss terms of the next batch of a task, those that balance its experts included; with `observe` also how these
+    /// were used.
+    fn forward(&self, source: &mut Source, observe: bool) -> Result<Passed, EngineError> {
+        let (task, mut terms, samples, out) = match source {
             Source::Classification(loader) => {
                 let batch = next(loader)?;
-                let (images, labels) = batch::classification(&batch, self.device)?;
-                let logits = self.autocast(|| self.system.classify(&images, Mode::Train).0)?;
-                let smoothing = self.config.training.label_smoothing;
-                let loss = cross_entropy(&logits, &labels, batch.lambda, smoothing);
-                let task = Task::Classification;
-                Ok((vec![(Some(task), "cross_entropy".into(), loss)], task, batch.indices))
+                let (terms, out) = self.classification_terms(&batch, Mode::Train)?;
+                (Task::Classification, terms, batch.indices, out)
             }
             Source::Detection(loader) => {
                 let batch = next(loader)?;
-                let (images, targets) = batch::detection(&batch, self.device)?;
-                let losses = self.autocast(|| {
-                    let (map, _) = self.system.feature_map(&images, Mode::Train);
-                    self.system.detector().losses(&map, &targets)
-                })?;
-                let task = Task::Detection;
-                let terms = losses.into_iter().map(|(name, loss)| (Some(task), name, loss)).collect();
-                Ok((terms, task, batch.indices))
+                let (terms, out) = self.detection_terms(&batch, Mode::Train)?;
+                (Task::Detection, terms, batch.indices, out)
             }
+        };
+        let mut used = None;
+        if let Some(experts) = self.system.experts() {
+            terms.push((Some(task), "expert_balance".into(), experts.auxiliary_loss(&out)));
+            used = if observe { ExpertUse::of(task, experts, &out) } else { None };
         }
+        Ok(Passed { task, terms, samples, experts: used })
+    }
+
+    /// Loss of a batch, and what was computed on the way.
+    pub(crate) fn classification_terms(
+        &self,
+        batch: &ClassificationBatch,
+        mode: Mode,
+    ) -> Result<(Vec<Term>, Intermediates), EngineError> {
+        let (images, labels) = batch::classification(batch, self.device)?;
+        let (logits, out) = self.autocast(|| self.system.classify(&images, mode))?;
+        let loss = cross_entropy(&logits, &labels, batch.lambda, self.config.training.label_smoothing);
+        Ok((vec![(Some(Task::Classification), "cross_entropy".into(), loss)], out))
+    }
+
+    /// Losses of a batch, and what was computed on the way.
+    pub(crate) fn detection_terms(
+        &self,
+        batch: &DetectionBatch,
+        mode: Mode,
+    ) -> Result<(Vec<Term>, Intermediates), EngineError> {
+        let (images, targets) = batch::detection(batch, self.device)?;
+        let (losses, out) = self.autocast(|| {
+            let (map, out) = self.system.feature_map(&images, mode);
+            (self.system.detector().losses(&map, &targets), out)
+        })?;
+        Ok((losses.into_iter().map(|(name, loss)| (Some(Task::Detection), name, loss)).collect(), out))
     }
 
     fn autocast<T>(&self, f: impl FnOnce() -> T) -> Result<T, EngineError> {
@@ -216,6 +265,19 @@ impl Trainer<'_> {
         match task {
             Task::Classification => self.data.classification.train.sample_name(index),
             Task::Detection => self.data.detection.train.sample_name(index),
+        }
+    }
+}
+
+/// Says each warning once a phase.
+#[derive(Default)]
+struct Warnings(BTreeSet<String>);
+
+impl Warnings {
+    fn say(&mut self, warning: String, progress: &mut dyn Progress) {
+        if !self.0.contains(&warning) {
+            progress.note(&warning);
+            self.0.insert(warning);
         }
     }
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use adamv_datasets::{DataConfig, ScenesConfig, Task};
+use adamv_engine::aes::AesConfig;
 use adamv_engine::{
     CellConfig, Context, EngineError, EvaluationConfig, FeaturesBackbone, FeaturesConfig, Precision, Progress,
     ScheduleConfig, TrainingConfig, features, predict, run_cell,
 };
 use adamv_models::config::{Pool, preset};
 use adamv_models::weights;
-use adamv_store::{CellDir, History, Record, write_record};
+use adamv_store::{CellDir, History, HistoryRow, Record, write_record};
 use serde_json::json;
 use tch::Device;
 
@@ -55,6 +56,14 @@ fn tiny(system: &str) -> CellConfig {
     }
 }
 
+/// AdaMV-MoE with an evaluation of AES every other step; it learns so fast that losses rise and K changes.
+fn adaptive() -> CellConfig {
+    let mut config = tiny("adamv-moe");
+    config.training.aes = Some(AesConfig { every: 2, ..AesConfig::default() });
+    config.training.joint.learning_rate = 0.03;
+    config
+}
+
 /// Training draws from the generator of the process: one cell at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -80,6 +89,7 @@ struct StopAfter(usize);
 
 impl Progress for StopAfter {
     fn phase(&mut self, _: &str, _: u64, _: u64) {}
+    fn note(&mut self, _: &str) {}
     fn step(&mut self, _: u64, _: &str) {
         self.0 -= 1;
         assert!(self.0 > 0, "stopped on purpose");
@@ -90,8 +100,10 @@ impl Progress for StopAfter {
 fn a_resumed_cell_equals_an_uninterrupted_one_bit_for_bit() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    for (system, precision, ema) in [("stl", Precision::F32, 0.9), ("mtl-vit", Precision::Bf16, 0.0)] {
-        let mut config = tiny(system);
+    for (system, precision, ema) in
+        [("stl", Precision::F32, 0.9), ("mtl-vit", Precision::Bf16, 0.0), ("adamv-moe", Precision::F32, 0.9)]
+    {
+        let mut config = if system == "adamv-moe" { adaptive() } else { tiny(system) };
         (config.training.precision, config.training.ema_decay) = (precision, ema);
         let whole = format!("{system}-whole");
         let record = run(root, &whole, &config, &mut ()).unwrap();
@@ -116,6 +128,77 @@ fn a_resumed_cell_equals_an_uninterrupted_one_bit_for_bit() {
         };
         assert_eq!(history(&whole), history(&name), "{system}: histories differ");
         assert_eq!(record.timing.steps, resumed.timing.steps);
+    }
+}
+
+#[test]
+fn experts_are_selected_on_schedule_and_every_change_is_explained() {
+    let root = tempfile::tempdir().unwrap();
+    let config = adaptive();
+    let record = run(root.path(), "cell", &config, &mut ()).unwrap();
+    let rows = History::read(&CellDir::new(root.path().join("cell")).history()).unwrap().rows;
+    for task in Task::ALL {
+        let of = |phase: &str, metric: &str| -> Vec<(u64, f64)> {
+            let wanted = |r: &&HistoryRow| r.phase == phase && r.task == task.as_str() && r.metric == metric;
+            rows.iter().filter(wanted).map(|r| (r.step, r.value)).collect()
+        };
+        assert_eq!(of("classification", "aes_loss"), []);
+        let evaluated: Vec<u64> = of("joint", "aes_loss").iter().map(|(step, _)| *step).collect();
+        assert_eq!(evaluated, [2, 4, 6, 8]);
+        let reasons = of("joint", "aes_reason");
+        assert_eq!(reasons.iter().map(|(step, _)| *step).collect::<Vec<_>>(), evaluated);
+        // A step's k is what its forward pass used, aes_k what the next one will.
+        let used = of("joint", "k");
+        assert!(used.iter().all(|(_, k)| (1.0..=8.0).contains(k)));
+        let cost = record.cost.iter().find(|cost| cost.task == task.as_str()).unwrap();
+        let decided = of("joint", "aes_k");
+        assert_eq!(cost.k.unwrap() as f64, decided.last().unwrap().1);
+        for (step, k) in &used {
+            let before = decided.iter().rev().find(|(s, _)| s < step).map_or(2.0, |(_, k)| *k);
+            assert_eq!(*k, before, "step {step}");
+        }
+        let entropies = of("joint", "router_entropy.1");
+        assert!(!entropies.is_empty() && entropies.iter().all(|(_, e)| (0.0..=8f64.ln() + 1e-6).contains(e)));
+        let load: f64 = (0..8).map(|e| of("joint", &format!("expert_load.1.{e}"))[0].1).sum();
+        assert!((load - 1.0).abs() < 1e-6, "{load}");
+    }
+    let changed = |task: &str| rows.iter().any(|r| r.task == task && r.metric == "aes_reason" && r.value >= 2.0);
+    assert!(changed("classification") || changed("detection"), "K never changed: the test shows nothing");
+    assert_eq!(record.data[0].train_images, 24);
+}
+
+#[test]
+fn what_experts_cannot_be_is_said_before_anything_is_trained() {
+    type Bend = fn(&mut CellConfig);
+    fn moe(config: &mut CellConfig, value: serde_json::Value) {
+        config.model.backbone.moe = Some(serde_json::from_value(value).unwrap());
+    }
+    fn aes(config: &mut CellConfig) -> &mut AesConfig {
+        config.training.aes.as_mut().unwrap()
+    }
+    let cases: [(Bend, [&str; 3]); 9] = [
+        (|c| moe(c, json!({ "k": 9 })), ["model.backbone.moe.k", "9", "1 to experts (8)"]),
+        (|c| moe(c, json!({ "experts": 0 })), ["model.backbone.moe.experts", "0", "1 to 1024"]),
+        (|c| moe(c, json!({ "layers": [2] })), ["model.backbone.moe.layers", "[2]", "0 to 1"]),
+        (|c| moe(c, json!({ "capacity_factor": 0.0 })), ["model.backbone.moe.capacity_factor", "0", "over 0"]),
+        (|c| c.system = "mtl-vit".into(), ["training.aes", "a value", "null: mtl-vit has no experts"]),
+        (|c| aes(c).every = 10, ["training.aes.every", "10", "1 to 9"]),
+        (|c| aes(c).every = 0, ["training.aes.every", "0", "1 to 9"]),
+        (|c| aes(c).validation_share = 1.5, ["training.aes.validation_share", "1.5", "less than 1"]),
+        (
+            |c| c.training.joint.batch.classification = 24,
+            ["training.aes.validation_share", "0.01", "24 training samples"],
+        ),
+    ];
+    for (bend, parts) in cases {
+        let root = tempfile::tempdir().unwrap();
+        let mut config = adaptive();
+        bend(&mut config);
+        let error = run(root.path(), "cell", &config, &mut ()).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "{part} is not in: {error}");
+        }
+        assert!(!root.path().join("cell/checkpoints").exists(), "{error}");
     }
 }
 
@@ -247,7 +330,8 @@ fn features_reads_timm_names_and_refuses_other_shapes() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/golden");
     let out = tempfile::tempdir().unwrap();
     for (file, pool) in [("vit_mean.safetensors", Pool::Mean), ("vit_token.safetensors", Pool::Token)] {
-        let config = FeaturesConfig { image_size: 32, patch_size: 8, depth: 2, width: 48, heads: 3, mlp: 96, pool };
+        let config =
+            FeaturesConfig { image_size: 32, patch_size: 8, depth: 2, width: 48, heads: 3, mlp: 96, pool, moe: None };
         let (weights_file, written) = (golden.join(file), out.path().join(file));
         let run = |config: &FeaturesConfig, task| {
             let backbone = FeaturesBackbone::Yaml(config.clone());

@@ -164,6 +164,9 @@ pub struct TaskCost {
     pub task: String,
     /// Side of the task's square input, pixels.
     pub resolution: u32,
+    /// Experts that each token uses after training, K; null without experts.
+    #[serde(default)]
+    pub k: Option<u64>,
     /// Activated parameters, head included (a count, not millions).
     pub params_activated: u64,
     /// Activated parameters of the backbone alone.

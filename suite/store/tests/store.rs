@@ -60,6 +60,7 @@ fn record(system: &str, seed: u64) -> Record {
         cost: vec![TaskCost {
             task: "classification".into(),
             resolution: 64,
+            k: Some(2),
             params_activated: 460_000,
             params_activated_backbone: 450_000,
             params_total: 920_000,

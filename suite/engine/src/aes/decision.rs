@@ -60,7 +60,7 @@ impl Decision {
     /// evaluation), k from here on, and the number of the reason.
     pub fn rows(&self) -> impl Iterator<Item = (&'static str, f64)> + use<> {
         let best = self.best.map(|best| ("aes_best", best.loss));
-        let k = ("k", self.k_after as f64);
+        let k = ("aes_k", self.k_after as f64);
         [("aes_loss", self.loss)].into_iter().chain(best).chain([k, ("aes_reason", f64::from(self.reason as u8))])
     }
 }
@@ -145,8 +145,8 @@ mod tests {
     fn rows_are_numbers_of_the_history() {
         let grown = decision(0.5, Some(0.25), [2, 3], Reason::Grown);
         let rows: Vec<_> = grown.rows().collect();
-        assert_eq!(rows, [("aes_loss", 0.5), ("aes_best", 0.25), ("k", 3.0), ("aes_reason", 2.0)]);
+        assert_eq!(rows, [("aes_loss", 0.5), ("aes_best", 0.25), ("aes_k", 3.0), ("aes_reason", 2.0)]);
         let first = decision(0.5, None, [2, 2], Reason::FirstEvaluation);
-        assert_eq!(first.rows().collect::<Vec<_>>(), [("aes_loss", 0.5), ("k", 2.0), ("aes_reason", 0.0)]);
+        assert_eq!(first.rows().collect::<Vec<_>>(), [("aes_loss", 0.5), ("aes_k", 2.0), ("aes_reason", 0.0)]);
     }
 }

@@ -12,5 +12,6 @@ const PHASES: &[Phase] = &[Phase { name: "classification", tasks: &[Task::Classi
 pub(super) const ENTRY: Entry = Entry {
     name: "adamv-moe",
     experts: Some(|_| MoeConfig::default()),
+    adaptive: true,
     build: |config, classes, seed, device| SharedTrunk::boxed(config, classes, seed, device, PHASES),
 };

@@ -74,6 +74,8 @@ pub struct Entry {
     pub name: &'static str,
     /// The experts it has where the configuration says nothing about them; none for a dense system.
     experts: Option<fn(&BackboneConfig) -> MoeConfig>,
+    /// Whether each task's K is chosen while it trains, unless a configuration says otherwise.
+    pub adaptive: bool,
     build: fn(&ModelConfig, Classes, u64, Device) -> Box<dyn System>,
 }
 
@@ -111,7 +113,8 @@ pub fn default_experts(name: &str) -> Result<Option<MoeConfig>, ModelError> {
     Ok(own.map(|own| MoeConfig { mlp: None, ..own }))
 }
 
-fn entry(name: &str) -> Result<&'static Entry, ModelError> {
+/// The line of a system, or an error that lists the known names.
+pub fn entry(name: &str) -> Result<&'static Entry, ModelError> {
     const ALL: &[Entry] = &SYSTEMS;
     let known = || SYSTEMS.map(|entry| entry.name).join(", ");
     ALL.iter().find(|entry| entry.name == name).ok_or_else(|| ModelError::Unknown {

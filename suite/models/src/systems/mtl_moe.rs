@@ -10,6 +10,7 @@ const PHASES: &[Phase] = &[JOINT];
 pub(super) const ENTRY: Entry = Entry {
     name: "mtl-moe",
     experts: Some(experts),
+    adaptive: false,
     build: |config, classes, seed, device| SharedTrunk::boxed(config, classes, seed, device, PHASES),
 };
 

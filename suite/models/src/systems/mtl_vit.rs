@@ -8,5 +8,6 @@ const PHASES: &[Phase] = &[JOINT];
 pub(super) const ENTRY: Entry = Entry {
     name: "mtl-vit",
     experts: None,
+    adaptive: false,
     build: |config, classes, seed, device| SharedTrunk::boxed(config, classes, seed, device, PHASES),
 };

@@ -19,7 +19,7 @@ struct Stl {
     detector: Detector,
 }
 
-pub(super) const ENTRY: Entry = Entry { name: "stl", experts: None, build };
+pub(super) const ENTRY: Entry = Entry { name: "stl", experts: None, adaptive: false, build };
 
 fn build(config: &ModelConfig, classes: Classes, seed: u64, device: Device) -> Box<dyn System> {
     let mut params = Params::new(seed, device);

@@ -1,0 +1,118 @@
+//! Runs adaptive expert selection beside the training loop: measures each task's loss on D_val and tells the model how many
+//! experts to use from now on. Decides nothing: `aes` does.
+
+use std::sync::Arc;
+
+use adamv_datasets::{Loader, Task};
+use adamv_models::systems::Phase;
+use adamv_models::vit::Mode;
+use adamv_native::{rng_state, set_rng_state};
+use adamv_store::History;
+use tch::{Device, Kind, Tensor};
+
+use crate::aes::{Aes, AesConfig};
+use crate::checkpoint::{Position, generators};
+use crate::error::EngineError;
+use crate::progress::Progress;
+use crate::train::{Term, Trainer, schedule_of};
+
+/// Seeds what the losses on D_val draw (anchors and RoIs are sampled), so that two evaluations can be compared.
+const SEED: i64 = 0;
+
+impl Trainer<'_> {
+    /// AES at the beginning of a phase: none but where both tasks train and the configuration has it (paper.md section 4;
+    /// in the released code, too, the first stage has none).
+    pub(crate) fn start_aes(&self, phase: &Phase) -> Result<Option<Aes>, EngineError> {
+        let (Some(config), Some(experts)) = (&self.config.training.aes, self.system.experts()) else { return Ok(None) };
+        if phase.tasks.len() < Task::ALL.len() {
+            return Ok(None);
+        }
+        let steps = schedule_of(self.config, phase).steps;
+        Ok(Aes::start(config, phase.tasks, steps, experts.experts(), experts.k(Task::Classification))?)
+    }
+
+    /// Gives the model the number of experts that AES has come to.
+    pub(crate) fn use_experts(&self, aes: Option<&Aes>) -> Result<(), EngineError> {
+        if let (Some(aes), Some(experts)) = (aes, self.system.experts()) {
+            for (task, k) in aes.k() {
+                experts.set_k(task, k)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An evaluation of AES after `position.step` steps: losses, decisions, their rows in the history.
+    pub(crate) fn adapt(
+        &self,
+        phase: &Phase,
+        position: &mut Position,
+        history: &mut History,
+        progress: &mut dyn Progress,
+    ) -> Result<(), EngineError> {
+        let (Some(config), Some(aes)) = (&self.config.training.aes, &mut position.aes) else { return Ok(()) };
+        let losses = self.validation_losses(config, phase)?;
+        for decision in aes.observe(position.step, &losses)? {
+            let task = decision.task;
+            for (metric, value) in decision.rows() {
+                history.push(decision.step, phase.name, task.as_str(), metric, value);
+            }
+            if decision.k_before != decision.k_after {
+                progress.note(&format!("step {}: {task}: {decision}", decision.step));
+            }
+        }
+        self.use_experts(position.aes.as_ref())
+    }
+
+    /// Each task's loss on D_val, without the terms that balance experts. Training's random numbers are left alone.
+    fn validation_losses(&self, config: &AesConfig, phase: &Phase) -> Result<Vec<(Task, f64)>, EngineError> {
+        let saved: Result<Vec<(Device, Tensor)>, EngineError> =
+            generators(self.device).into_iter().map(|(_, device)| Ok((device, rng_state(device)?))).collect();
+        let mut losses = Vec::new();
+        for &task in phase.tasks {
+            tch::manual_seed(SEED);
+            losses.push((task, self.validation_loss(config, phase, task)?));
+        }
+        for (device, state) in saved? {
+            set_rng_state(device, &state)?;
+        }
+        Ok(losses)
+    }
+
+    fn validation_loss(&self, config: &AesConfig, phase: &Phase, task: Task) -> Result<f64, EngineError> {
+        let mode = if config.validation_in_training_mode() { Mode::Train } else { Mode::Evaluate };
+        let size = schedule_of(self.config, phase).batch.of(task);
+        let most = config.validation_batches.map_or(usize::MAX, |n| n as usize);
+        let prefetch = self.config.data.prefetch;
+        let mut measured: Vec<(usize, Tensor)> = Vec::new();
+        match task {
+            Task::Classification => {
+                let Some(data) = &self.data.classification.held_out else { return Err(no_data(task)) };
+                for batch in Loader::eval(Arc::clone(data), size, prefetch).take(most) {
+                    let batch = batch?;
+                    let terms = tch::no_grad(|| self.classification_terms(&batch, mode))?.0;
+                    measured.push((batch.labels.len(), total(&terms)));
+                }
+            }
+            Task::Detection => {
+                let Some(data) = &self.data.detection.held_out else { return Err(no_data(task)) };
+                for batch in Loader::eval(Arc::clone(data), size, prefetch).take(most) {
+                    let batch = batch?;
+                    let terms = tch::no_grad(|| self.detection_terms(&batch, mode))?.0;
+                    measured.push((batch.image_ids.len(), total(&terms)));
+                }
+            }
+        }
+        let losses: Vec<(usize, f64)> =
+            measured.iter().map(|(samples, loss)| (*samples, loss.double_value(&[]))).collect();
+        Ok(config.validation_loss(&losses))
+    }
+}
+
+fn total(terms: &[Term]) -> Tensor {
+    let terms: Vec<&Tensor> = terms.iter().map(|(_, _, loss)| loss).collect();
+    Tensor::stack(&terms, 0).sum(Kind::Double)
+}
+
+fn no_data(task: Task) -> EngineError {
+    EngineError::Internal(format!("no samples of {task} were held out for adaptive expert selection"))
+}
