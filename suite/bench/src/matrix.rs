@@ -1,13 +1,14 @@
 //! From a suite to its cells: system x backbone x variant x seed, each with its whole configuration resolved.
 //!
-//! Layers, the later over the earlier: the defaults on the configuration's fields (for the model: the backbone's preset),
-//! the suite file, the variant's `set`, `--set`.
+//! Layers, the later over the earlier: the defaults on the configuration's fields (for the model: the backbone's preset and
+//! the system's experts), the suite file, the variant's `set`, `--set`.
 
 use std::fmt::Display;
 
 use adamv_engine::CellConfig;
 use adamv_engine::config::{EvaluationConfig, TrainingConfig};
 use adamv_models::config::preset;
+use adamv_models::systems::default_experts;
 use serde::Serialize;
 use serde_yaml::Value;
 
@@ -23,10 +24,10 @@ pub fn cells(suite: &Suite, sets: &[Override]) -> Result<Vec<CellConfig>, Failur
     let mut cells = Vec::new();
     for backbone in &file.backbones {
         for (index, variant) in file.variants.iter().enumerate() {
-            let base = resolve(suite, sets, backbone, index, variant)?;
             for system in &file.systems {
+                let base = resolve(suite, sets, system, backbone, index, variant)?;
                 for &seed in &file.seeds {
-                    cells.push(CellConfig { system: system.clone(), seed, ..base.clone() });
+                    cells.push(CellConfig { seed, ..base.clone() });
                 }
             }
         }
@@ -39,20 +40,22 @@ pub fn cells(suite: &Suite, sets: &[Override]) -> Result<Vec<CellConfig>, Failur
     Ok(cells)
 }
 
-/// The configuration of one backbone and variant; system and seed are the suite's first.
+/// The configuration of one system, backbone and variant; the seed is the suite's first.
 fn resolve(
     suite: &Suite,
     sets: &[Override],
+    system: &str,
     backbone: &str,
     index: usize,
     variant: &Variant,
 ) -> Result<CellConfig, Failure> {
     let blame = Blame { suite, sets, index, variant };
-    let model = preset(backbone).map_err(|e| Failure::usage(e.to_string()))?;
+    let mut model = preset(backbone).map_err(|e| Failure::usage(e.to_string()))?;
+    model.backbone.moe = default_experts(system).map_err(|e| Failure::usage(e.to_string()))?;
     let mut config = plain(&serde_json::json!({
         "suite": suite.file.name,
         "task_version": suite.file.task_version,
-        "system": suite.file.systems[0],
+        "system": system,
         "backbone": backbone,
         "variant": variant.name,
         "seed": suite.file.seeds[0],
@@ -216,6 +219,21 @@ mod tests {
         assert_eq!((cells[0].model.detector.stages, cells[4].model.detector.stages), (1, 3)); // preset, variant
         let scenes = cells[0].data.scenes.as_ref().unwrap();
         assert_eq!((scenes.images, scenes.seed), (32, 5));
+    }
+
+    #[test]
+    fn experts_are_laid_over_the_systems_own() {
+        let text = SMALL.replace("[stl, mtl-vit]", "[mtl-moe, adamv-moe]");
+        let cells = resolved(&text, &["model.backbone.moe.experts=8", "model.backbone.moe.layers=[0]"]).unwrap();
+        let moe = |system: &str| {
+            let cell = cells.iter().find(|cell| cell.system == system).unwrap();
+            let moe = cell.model.backbone.moe.as_ref().unwrap();
+            (moe.layers.to_string(), moe.experts, moe.k, moe.load_weight)
+        };
+        assert_eq!(moe("mtl-moe"), ("[0]".into(), 8, 4, 0.01));
+        assert_eq!(moe("adamv-moe"), ("[0]".into(), 8, 2, 0.005));
+        let error = resolved(SMALL, &["model.backbone.moe.experts=8"]).unwrap_err();
+        assert!(error.contains("--set model.backbone.moe.experts") && error.contains("stl has no experts"), "{error}");
     }
 
     #[test]
