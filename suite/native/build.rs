@@ -9,8 +9,7 @@ const REQUIRED: &str = "2.11.0";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=cpp/shim.cpp");
-    println!("cargo::rerun-if-changed=cpp/shim.h");
+    println!("cargo::rerun-if-changed=cpp");
     for name in ["LIBTORCH", "LIBTORCH_INCLUDE", "LIBTORCH_CXX11_ABI"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
@@ -38,7 +37,7 @@ fn main() {
         .flag(format!("-isystem{}", include.display()))
         .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
         .flag("-Wno-attributes")
-        .file("cpp/shim.cpp")
+        .files(["cpp/shim.cpp", "cpp/segmented_linear.cpp"])
         .compile("adamv_native");
     // The shim comes before these on the linker's line, so its symbols are found in them.
     println!("cargo::rustc-link-search=native={}", lib.display());

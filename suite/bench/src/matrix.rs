@@ -269,6 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn experts_are_laid_over_the_systems_own() {
+        let text = SMALL.replace("[stl, mtl-vit]", "[mtl-moe, adamv-moe]");
+        let cells = resolved(&text, &["model.backbone.moe.experts=8", "model.backbone.moe.layers=[0]"]).unwrap();
+        let moe = |system: &str| {
+            let cell = cells.iter().find(|cell| cell.system == system).unwrap();
+            let moe = cell.model.backbone.moe.as_ref().unwrap();
+            (moe.layers.to_string(), moe.experts, moe.k, moe.load_weight)
+        };
+        assert_eq!(moe("mtl-moe"), ("[0]".into(), 8, 4, 0.01));
+        assert_eq!(moe("adamv-moe"), ("[0]".into(), 8, 2, 0.005));
+        let error = resolved(SMALL, &["model.backbone.moe.experts=8"]).unwrap_err();
+        assert!(error.contains("--set model.backbone.moe.experts") && error.contains("stl has no experts"), "{error}");
+    }
+
+    #[test]
     fn wrong_values_say_where_they_were_given() {
         let variant = SMALL.replace("model.detector.stages: 3", "model.detector.stages: 9");
         let odd = SMALL.replace("training:", "model: {inputs: {classification: {image_size: 65}}}\ntraining:");

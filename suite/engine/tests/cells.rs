@@ -325,6 +325,10 @@ fn predict_says_of_a_validation_image_what_evaluation_said() {
     assert!(error.to_string().contains("holds no image") && !root.join("none").exists(), "{error}");
 }
 
+fn small_backbone(depth: usize, pool: Pool) -> FeaturesConfig {
+    FeaturesConfig { image_size: 32, patch_size: 8, depth, width: 48, heads: 3, mlp: 96, pool, moe: None }
+}
+
 #[test]
 fn features_reads_timm_names_and_refuses_other_shapes() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/golden");
@@ -350,4 +354,33 @@ fn features_reads_timm_names_and_refuses_other_shapes() {
         let error = run(&FeaturesConfig { heads: 7, ..config }, Task::Detection).unwrap_err();
         assert!(error.to_string().contains("model.backbone.heads: 7"), "{error}");
     }
+}
+
+#[test]
+fn features_says_what_routers_decided() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/golden/moe.safetensors");
+    let out = tempfile::tempdir().unwrap();
+    let written = out.path().join("features.safetensors");
+    let run = |moe: &str, task| {
+        let config = FeaturesConfig { moe: serde_json::from_str(moe).unwrap(), ..small_backbone(3, Pool::Mean) };
+        features(&FeaturesBackbone::Yaml(config), task, &golden, &golden, &written, Device::Cpu)
+    };
+    for task in Task::ALL {
+        run(r#"{"layers": [1, 2], "experts": 4, "k": 2, "capacity_factor": null}"#, task).unwrap();
+        let (ours, theirs) = (weights::read(&written).unwrap(), weights::read(&golden).unwrap());
+        let layer = |i| ["router_probs", "selected", "importance_loss", "load_loss"].map(|name| format!("{name}.{i}"));
+        let mut expected = [&layer(1)[..], &layer(2)[..], &["tokens".into(), "pooled".into()]].concat();
+        expected.sort();
+        assert_eq!(ours.keys().cloned().collect::<Vec<_>>(), expected);
+        for (name, ours) in &ours {
+            let theirs = &theirs[&format!("{task}.{name}")];
+            assert_eq!((ours.kind(), ours.size()), (theirs.kind(), theirs.size()), "{name}");
+            let most = (ours - theirs).abs().max().double_value(&[]);
+            assert!(most < 1e-5, "{task}, {name}: {most}");
+        }
+    }
+    let error = run(r#"{"layers": [3], "experts": 4, "k": 2}"#, Task::Detection).unwrap_err().to_string();
+    assert!(error.contains("model.backbone.moe.layers: [3] is not possible"), "{error}");
+    let error = run(r#"{"layers": [1, 2], "experts": 4, "k": 5}"#, Task::Detection).unwrap_err().to_string();
+    assert!(error.contains("model.backbone.moe.k: 5 is not possible; give 1 to experts (4)"), "{error}");
 }

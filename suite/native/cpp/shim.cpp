@@ -10,36 +10,14 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <exception>
 #include <mutex>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
+#include "guarded.h"
+
 namespace {
-
-// A text that needs no memory, for the case that there is none left to report that there is none left.
-char kNoMemory[] = "out of memory";
-
-char* owned(const char* text) {
-  char* copy = strdup(text);
-  return copy != nullptr ? copy : kNoMemory;
-}
-
-// Runs one body and turns whatever it throws into text. The only way in.
-template <typename F>
-char* guarded(F&& body) noexcept {
-  try {
-    body();
-    return nullptr;
-  } catch (const c10::Error& e) {
-    return owned(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return owned(e.what());
-  } catch (...) {
-    return owned("an exception of unknown type");
-  }
-}
 
 std::vector<at::Tensor> list(const adamv_tensor* tensors, size_t n) {
   std::vector<at::Tensor> out;

@@ -27,6 +27,10 @@ char* adamv_fused_adamw(const adamv_tensor* params, const adamv_tensor* grads, c
 char* adamv_clip_grad_norm(const adamv_tensor* grads, size_t n, double max_norm, adamv_tensor* total_norm);
 char* adamv_ema_update(const adamv_tensor* shadow, const adamv_tensor* params, size_t n, double decay);
 
+// experts: rows lie expert by expert, `lengths` of them each; recorded by autograd
+char* adamv_segmented_linear(adamv_tensor rows, const int64_t* lengths, size_t n, adamv_tensor weight,
+                             adamv_tensor bias, adamv_tensor* out);
+
 // random numbers
 char* adamv_rng_state(int32_t device, adamv_tensor* state);
 char* adamv_set_rng_state(int32_t device, adamv_tensor state);

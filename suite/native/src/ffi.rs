@@ -35,6 +35,15 @@ unsafe extern "C" {
         decay: f64,
     ) -> *mut c_char;
 
+    pub fn adamv_segmented_linear(
+        rows: *mut C_tensor,
+        lengths: *const i64,
+        n: usize,
+        weight: *mut C_tensor,
+        bias: *mut C_tensor,
+        out: *mut *mut C_tensor,
+    ) -> *mut c_char;
+
     pub fn adamv_rng_state(device: i32, state: *mut *mut C_tensor) -> *mut c_char;
     pub fn adamv_set_rng_state(device: i32, state: *mut C_tensor) -> *mut c_char;
 

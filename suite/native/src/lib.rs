@@ -1,7 +1,7 @@
 //! The libtorch calls that tch lacks, as safe functions over a small C++ shim (`cpp/shim.cpp`).
 //!
 //! Who lives here: fused AdamW, gradient clipping without a host sync, weight averaging, generator state,
-//! determinism and TF32 switches, bf16 autocast, and loading CUDA at start-up. This crate knows tensors; it
+//! determinism and TF32 switches, bf16 autocast, a linear layer for each segment of rows, and loading CUDA at start-up. This crate knows tensors; it
 //! must not know models, tasks or files.
 //!
 //! **Invariant:** no C++ exception crosses the shim, and no function of this crate panics or aborts on a
@@ -17,6 +17,7 @@ mod error;
 mod ffi;
 mod optimizer;
 mod rng;
+mod segmented;
 mod switches;
 mod version;
 
@@ -26,5 +27,6 @@ pub use cuda::{CudaLoad, CudaMemory, cuda_device_count, cuda_memory, load_cuda, 
 pub use error::{NativeError, Result};
 pub use optimizer::{AdamWParams, clip_grad_norm, ema_update, fused_adamw};
 pub use rng::{rng_state, set_rng_state};
+pub use segmented::segmented_linear;
 pub use switches::{Determinism, Tf32, deterministic, set_deterministic, set_tf32, tf32};
 pub use version::{REQUIRED_LIBTORCH, check_version, libtorch_path, libtorch_version, libtorch_version_full};

@@ -1,6 +1,7 @@
 //! Brings tokens to their experts and the experts' answers back, weighted by the gates. Several ways, one result
 //! (`tests/moe/dispatch.rs` holds them to one table).
 
+use adamv_native::{autocast_is_on, segmented_linear};
 use tch::{Kind, Tensor};
 
 use super::experts::Experts;
@@ -34,18 +35,16 @@ pub struct Sorted;
 
 impl Dispatch for Sorted {
     fn run(&self, tokens: &Tensor, selected: &Tensor, gates: &Tensor, experts: &Experts) -> Tensor {
+        let bf16 = autocast_is_on(tokens.device()).expect("a CPU or a GPU");
+        let kind = if bf16 { Kind::BFloat16 } else { experts.fc1.0.kind() };
         let pairs = SortedPairs::new(selected, experts.count());
         let ends = Vec::<i64>::try_from(pairs.ends.to_kind(Kind::Int64)).expect("one end for each expert");
         let lengths: Vec<i64> = ends.iter().scan(0, |start, &end| Some(end - std::mem::replace(start, end))).collect();
-        // split's gradient is one concatenation; a `narrow` for each segment would add a tensor of all rows every time.
-        let segments = pairs.gather(tokens).split_with_sizes(lengths.as_slice(), 0);
-        let answers: Vec<Tensor> = experts
-            .each()
-            .zip(&segments)
-            .filter(|(_, segment)| segment.size()[0] > 0)
-            .map(|(expert, segment)| expert.forward(segment))
-            .collect();
-        pairs.combine(&Tensor::cat(&answers, 0), gates)
+        let linear = |x: &Tensor, (weight, bias): &(Tensor, Tensor)| {
+            segmented_linear(x, &lengths, &weight.to_kind(kind), &bias.to_kind(kind)).expect("segments of all pairs")
+        };
+        let hidden = linear(&pairs.gather(tokens).to_kind(kind), &experts.fc1).gelu("none");
+        pairs.combine(&linear(&hidden, &experts.fc2), gates)
     }
 }
 

@@ -49,8 +49,7 @@ impl Experts {
         self.fc1.0.size()[0]
     }
 
-    /// Each expert by itself. Its gradients are put together once for all experts; a `select` for each would add a tensor
-    /// as large as all of them every time.
+    /// Each expert by itself.
     pub fn each(&self) -> impl Iterator<Item = Expert> {
         let pairs = |(weight, bias): &(Tensor, Tensor)| weight.unbind(0).into_iter().zip(bias.unbind(0));
         pairs(&self.fc1).zip(pairs(&self.fc2)).map(|(fc1, fc2)| Expert { fc1, fc2 })

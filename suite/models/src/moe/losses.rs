@@ -1,5 +1,5 @@
-//! The losses that keep experts evenly used (paper.md section 3; vmoe's `NoisyTopExpertsPerItemRouter`). Both are
-//! computed in f64: it costs nothing beside the experts, and rounding would show in a squared variation near zero.
+//! The losses that keep experts evenly used (paper.md section 3; vmoe's `NoisyTopExpertsPerItemRouter`). Sums over
+//! tokens and what comes of them are in f64: rounding would show in a squared variation near zero.
 
 use tch::{Kind, Tensor};
 
@@ -7,7 +7,7 @@ use super::router::Choice;
 
 /// CV² over experts of the sum over tokens of the noise-free softmax: `probs` `[T,E]` -> scalar.
 pub fn importance(probs: &Tensor) -> Tensor {
-    let sums = probs.to_kind(Kind::Double).sum_dim_intlist([0].as_slice(), false, None);
+    let sums = probs.sum_dim_intlist([0].as_slice(), false, Kind::Double);
     squared_variation(&sums).to_kind(probs.kind())
 }
 
@@ -15,8 +15,8 @@ pub fn importance(probs: &Tensor) -> Tensor {
 /// when its noise, of standard deviation `sigma`, is drawn once more. A scalar. Logits are without noise, the threshold is
 /// the K-th largest with it.
 pub fn load(choice: &Choice, sigma: f64) -> Tensor {
-    let margin = choice.logits.to_kind(Kind::Double) - choice.threshold().to_kind(Kind::Double);
-    let selected = (margin / sigma).special_ndtr().mean_dim([0].as_slice(), false, None);
+    let margin = &choice.logits - choice.threshold();
+    let selected = (margin / sigma).special_ndtr().mean_dim([0].as_slice(), false, Kind::Double);
     squared_variation(&selected).to_kind(choice.kind())
 }
 
