@@ -262,7 +262,7 @@ fn labels_are_lines_of_the_class_list_or_speak_for_themselves() {
     assert_ne!(named.fingerprint(), train.fingerprint());
     shard(&root.join("set-train-1.tar"), &[("d.png", &png), ("d.cls", b"class 7")]);
     assert_eq!(open(root, Split::Train).unwrap().label(3), 7);
-    let notes = check(root).unwrap().problems;
+    let notes = check(root).unwrap().remarks;
     assert!(notes.len() == 1 && notes[0].what.contains("8 of its 11 classes"), "{notes:?}");
     fs::write(root.join("classes.txt"), classes[..10].concat()).unwrap();
     assert!(message().contains("set-train-0.tar: a.png: its label `10` is not among the 10"), "{}", message());
