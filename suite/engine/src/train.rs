@@ -151,8 +151,8 @@ impl Trainer<'_> {
     fn forward(&self, source: &mut Source) -> Result<(Vec<Term>, Task, Vec<usize>), EngineError> {
         match source {
             Source::Classification(loader) => {
-                let batch = next(loader)?;
-                let (images, labels) = batch::classification(&batch, self.device)?;
+                let mut batch = next(loader)?;
+                let (images, labels) = batch::classification(&mut batch, self.device)?;
                 let logits = self.autocast(|| self.system.classify(&images, Mode::Train).0)?;
                 let smoothing = self.config.training.label_smoothing;
                 let loss = cross_entropy(&logits, &labels, batch.lambda, smoothing);
@@ -160,8 +160,8 @@ impl Trainer<'_> {
                 Ok((vec![(Some(task), "cross_entropy".into(), loss)], task, batch.indices))
             }
             Source::Detection(loader) => {
-                let batch = next(loader)?;
-                let (images, targets) = batch::detection(&batch, self.device)?;
+                let mut batch = next(loader)?;
+                let (images, targets) = batch::detection(&mut batch, self.device)?;
                 let losses = self.autocast(|| {
                     let (map, _) = self.system.feature_map(&images, Mode::Train);
                     self.system.detector().losses(&map, &targets)

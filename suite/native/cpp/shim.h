@@ -27,6 +27,11 @@ char* adamv_fused_adamw(const adamv_tensor* params, const adamv_tensor* grads, c
 char* adamv_clip_grad_norm(const adamv_tensor* grads, size_t n, double max_norm, adamv_tensor* total_norm);
 char* adamv_ema_update(const adamv_tensor* shadow, const adamv_tensor* params, size_t n, double decay);
 
+// a tensor over memory that the caller gives away: release(owner) is called once, when the last tensor over it is gone.
+// After an error the memory may or may not have been released later on: it must not be touched again.
+char* adamv_tensor_over(void* data, const int64_t* sizes, size_t dims, int32_t kind, void (*release)(void*), void* owner,
+                        adamv_tensor* tensor);
+
 // random numbers
 char* adamv_rng_state(int32_t device, adamv_tensor* state);
 char* adamv_set_rng_state(int32_t device, adamv_tensor state);

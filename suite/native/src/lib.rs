@@ -1,7 +1,7 @@
 //! The libtorch calls that tch lacks, as safe functions over a small C++ shim (`cpp/shim.cpp`).
 //!
 //! Who lives here: fused AdamW, gradient clipping without a host sync, weight averaging, generator state,
-//! determinism and TF32 switches, bf16 autocast, and loading CUDA at start-up. This crate knows tensors; it
+//! determinism and TF32 switches, bf16 autocast, tensors over Rust's memory, and loading CUDA at start-up. This crate knows tensors; it
 //! must not know models, tasks or files.
 //!
 //! **Invariant:** no C++ exception crosses the shim, and no function of this crate panics or aborts on a
@@ -15,6 +15,7 @@ mod autocast;
 mod cuda;
 mod error;
 mod ffi;
+mod memory;
 mod optimizer;
 mod rng;
 mod switches;
@@ -24,6 +25,7 @@ pub use allocator::keep_freed_memory;
 pub use autocast::autocast_bf16;
 pub use cuda::{CudaLoad, CudaMemory, cuda_device_count, cuda_memory, load_cuda, reset_peak_memory};
 pub use error::{NativeError, Result};
+pub use memory::tensor_from_vec;
 pub use optimizer::{AdamWParams, clip_grad_norm, ema_update, fused_adamw};
 pub use rng::{rng_state, set_rng_state};
 pub use switches::{Determinism, Tf32, deterministic, set_deterministic, set_tf32, tf32};
