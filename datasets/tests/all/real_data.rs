@@ -7,8 +7,10 @@ use std::sync::Arc;
 use adamv_datasets::order::picks_for_step;
 use adamv_datasets::{
     BatchSource, ClassificationDataset, ClassificationOptions, DetectionDataset, DetectionOptions, Loader, PackOptions,
-    Rle, Split, check, pack,
+    RandAugmentOptions, Rle, Split, check, pack,
 };
+
+use crate::support::on_threads;
 
 pub fn real(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ADAMV_REAL_DATA")
@@ -74,6 +76,39 @@ fn real_scenes_are_the_same_from_shards() {
         data.train_batch(&picks_for_step(data.len(), 8, 3, 0), 3).unwrap()
     });
     assert!(batches[0] == batches[1]);
+}
+
+#[test]
+fn the_same_bytes_on_any_number_of_threads_and_after_a_resume() {
+    let (Some(caltech), Some(coco)) = (real("caltech101_mini"), real("coco_cc")) else { return };
+    let options = ClassificationOptions {
+        randaugment: Some(RandAugmentOptions::default()),
+        mixup: 0.2,
+        cutmix: 1.0,
+        ..ClassificationOptions::default()
+    };
+    let photos = Arc::new(ClassificationDataset::open(&caltech, Split::Train, &options, 96).unwrap());
+    let (images, annotations) = (coco.join("train2017"), coco.join("annotations/instances_train2017.json"));
+    let options = DetectionOptions { mask_size: 28, ..DetectionOptions::default() };
+    let scenes = Arc::new(DetectionDataset::open(&images, &annotations, Split::Train, &options, 128).unwrap());
+    // The loader's thread fills batches on the pool that is current where it was started: the global one. So pools of
+    // other sizes are given the batches of single steps.
+    let mut whole = Loader::train(Arc::clone(&photos), 32, 7, 0, 20, 3);
+    let resumed = Loader::train(Arc::clone(&photos), 32, 7, 12, 20, 1);
+    let whole: Vec<_> = whole.by_ref().map(Result::unwrap).collect();
+    assert!(resumed.map(Result::unwrap).eq(whole[12..].iter().cloned()));
+    let mut mixed = 0;
+    for (step, batch) in whole.iter().enumerate() {
+        mixed += usize::from(batch.lambda < 1.0);
+        let picks = picks_for_step(photos.len(), 32, 7, step as u64);
+        for threads in [1, 8] {
+            assert_eq!(on_threads(threads, || photos.train_batch(&picks, 7).unwrap()), *batch, "step {step}");
+        }
+    }
+    assert!(mixed > 10, "{mixed}");
+    let picks = picks_for_step(scenes.len(), 8, 7, 5);
+    let batch = |threads| on_threads(threads, || scenes.train_batch(&picks, 7).unwrap());
+    assert_eq!(batch(1), batch(8));
 }
 
 #[test]

@@ -26,8 +26,8 @@ fn main() {
     // Asked for more than is timed, so that it is as busy at the end as before.
     let mut loader = Loader::train(Arc::new(data), BATCH, 0, 0, u64::MAX, PREFETCH);
     let mut next = || {
-        let read = loader.next().expect("it goes on").expect("sound images");
-        let (images, labels) = batch::classification(&read, Device::Cpu).expect("a sound batch");
+        let mut read = loader.next().expect("it goes on").expect("sound images");
+        let (images, labels) = batch::classification(&mut read, Device::Cpu).expect("a sound batch");
         assert_eq!((images.size()[0], images.kind(), labels.size()[0]), (BATCH as i64, Kind::Float, BATCH as i64));
         // Touches the batch, as a step would, at next to no cost.
         images.double_value(&[0, 0, 0, 0])

@@ -88,16 +88,16 @@ impl Trainer<'_> {
             Task::Classification => {
                 let Some(data) = &self.data.classification.held_out else { return Err(no_data(task)) };
                 for batch in Loader::eval(Arc::clone(data), size, prefetch).take(most) {
-                    let batch = batch?;
-                    let terms = tch::no_grad(|| self.classification_terms(&batch, mode))?.0;
+                    let mut batch = batch?;
+                    let terms = tch::no_grad(|| self.classification_terms(&mut batch, mode))?.0;
                     measured.push((batch.labels.len(), total(&terms)));
                 }
             }
             Task::Detection => {
                 let Some(data) = &self.data.detection.held_out else { return Err(no_data(task)) };
                 for batch in Loader::eval(Arc::clone(data), size, prefetch).take(most) {
-                    let batch = batch?;
-                    let terms = tch::no_grad(|| self.detection_terms(&batch, mode))?.0;
+                    let mut batch = batch?;
+                    let terms = tch::no_grad(|| self.detection_terms(&mut batch, mode))?.0;
                     measured.push((batch.image_ids.len(), total(&terms)));
                 }
             }

@@ -1,15 +1,18 @@
 //! Batches of the data rooms as tensors on a device.
 
+use std::mem::take;
+
 use adamv_datasets::{ClassificationBatch, DetectionBatch};
 use adamv_models::detection::Targets;
+use adamv_native::tensor_from_vec;
 use tch::kind::Element;
 use tch::{Device, Tensor};
 
 use crate::error::EngineError;
 
-/// A copy on `device` that a GPU's stream doesn't wait for.
-fn put<T: Element>(data: &[T], shape: &[i64], device: Device) -> Result<Tensor, EngineError> {
-    let host = Tensor::f_from_slice(data)?.f_view(shape)?;
+/// On `device`; a GPU's stream copies it while the host goes on.
+fn put<T: Element + Send + 'static>(data: Vec<T>, shape: &[i64], device: Device) -> Result<Tensor, EngineError> {
+    let host = tensor_from_vec(data, shape)?;
     if device == Device::Cpu {
         return Ok(host);
     }
@@ -18,23 +21,25 @@ fn put<T: Element>(data: &[T], shape: &[i64], device: Device) -> Result<Tensor, 
 }
 
 /// `[B,3,Y,X]` f32 on `device`; images are square.
-pub fn images(pixels: &[f32], side: usize, device: Device) -> Result<Tensor, EngineError> {
-    let side = side as i64;
-    put(pixels, &[-1, 3, side, side], device)
+pub fn images(pixels: Vec<f32>, side: usize, device: Device) -> Result<Tensor, EngineError> {
+    let count = (pixels.len() / (3 * side * side).max(1)) as i64;
+    put(pixels, &[count, 3, side as i64, side as i64], device)
 }
 
-/// Images, and labels [B] int64.
-pub fn classification(batch: &ClassificationBatch, device: Device) -> Result<(Tensor, Tensor), EngineError> {
-    Ok((images(&batch.images, batch.image_size, device)?, put(&batch.labels, &[-1], device)?))
+/// Images, and labels [B] int64. Takes the pixels out of the batch: they aren't copied.
+pub fn classification(batch: &mut ClassificationBatch, device: Device) -> Result<(Tensor, Tensor), EngineError> {
+    let labels = batch.labels.clone();
+    let count = labels.len() as i64;
+    Ok((images(take(&mut batch.images), batch.image_size, device)?, put(labels, &[count], device)?))
 }
 
-/// Images, and the padded ground truth.
-pub fn detection(batch: &DetectionBatch, device: Device) -> Result<(Tensor, Targets), EngineError> {
-    let (g, m) = (batch.max_instances as i64, batch.mask_size as i64);
+/// Images, and the padded ground truth. Takes pixels and masks out of the batch: they aren't copied.
+pub fn detection(batch: &mut DetectionBatch, device: Device) -> Result<(Tensor, Targets), EngineError> {
+    let (b, g, m) = (batch.image_ids.len() as i64, batch.max_instances as i64, batch.mask_size as i64);
     let targets = Targets {
-        boxes: put(&batch.boxes, &[-1, g, 4], device)?,
-        labels: put(&batch.labels, &[-1, g], device)?,
-        masks: put(&batch.masks, &[-1, g, m, m], device)?,
+        boxes: put(take(&mut batch.boxes), &[b, g, 4], device)?,
+        labels: put(take(&mut batch.labels), &[b, g], device)?,
+        masks: put(take(&mut batch.masks), &[b, g, m, m], device)?,
     };
-    Ok((images(&batch.images, batch.image_size, device)?, targets))
+    Ok((images(take(&mut batch.images), batch.image_size, device)?, targets))
 }

@@ -68,8 +68,8 @@ impl Evaluator<'_> {
         progress.phase("evaluate classification", 0, val.len() as u64);
         let mut predictions = Vec::with_capacity(val.len());
         for batch in Loader::eval(Arc::clone(val), self.config.batch.classification, self.prefetch) {
-            let batch = batch?;
-            let (images, _) = batch::classification(&batch, self.device)?;
+            let mut batch = batch?;
+            let (images, _) = batch::classification(&mut batch, self.device)?;
             for (best, &index) in self.best_classes(&images)?.into_iter().zip(&batch.indices) {
                 let (classes, scores) = best.into_iter().unzip();
                 let image = val.image_name(index).to_owned();
@@ -102,17 +102,17 @@ impl Evaluator<'_> {
         progress.phase("evaluate detection", 0, val.len() as u64);
         let (mut detections, mut seen) = (Vec::new(), HashSet::new());
         for batch in Loader::eval(Arc::clone(val), self.config.batch.detection, self.prefetch) {
-            let batch = batch?;
-            detections.extend(self.detect_batch(&batch, val.category_ids())?);
+            let mut batch = batch?;
+            detections.extend(self.detect_batch(&mut batch, val.category_ids())?);
             seen.extend(&batch.image_ids);
             progress.step(seen.len() as u64, "");
         }
         Ok((detections, seen))
     }
 
-    /// Detections of a batch, in the images' own pixels, as COCO results.
-    pub fn detect_batch(&self, batch: &DetectionBatch, categories: &[u64]) -> Result<Vec<Detection>, EngineError> {
-        let images = batch::images(&batch.images, batch.image_size, self.device)?;
+    /// Detections of a batch, in the images' own pixels, as COCO results. Takes the pixels out of it.
+    pub fn detect_batch(&self, batch: &mut DetectionBatch, categories: &[u64]) -> Result<Vec<Detection>, EngineError> {
+        let images = batch::images(std::mem::take(&mut batch.images), batch.image_size, self.device)?;
         let limits = Limits { score: self.config.score_threshold, nms: self.config.nms, count: self.config.detections };
         let found = self.autocast(|| {
             tch::no_grad(|| {

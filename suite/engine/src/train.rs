@@ -178,13 +178,13 @@ impl Trainer<'_> {
     fn forward(&self, source: &mut Source, observe: bool) -> Result<Passed, EngineError> {
         let (task, mut terms, samples, out) = match source {
             Source::Classification(loader) => {
-                let batch = next(loader)?;
-                let (terms, out) = self.classification_terms(&batch, Mode::Train)?;
+                let mut batch = next(loader)?;
+                let (terms, out) = self.classification_terms(&mut batch, Mode::Train)?;
                 (Task::Classification, terms, batch.indices, out)
             }
             Source::Detection(loader) => {
-                let batch = next(loader)?;
-                let (terms, out) = self.detection_terms(&batch, Mode::Train)?;
+                let mut batch = next(loader)?;
+                let (terms, out) = self.detection_terms(&mut batch, Mode::Train)?;
                 (Task::Detection, terms, batch.indices, out)
             }
         };
@@ -196,10 +196,10 @@ impl Trainer<'_> {
         Ok(Passed { task, terms, samples, experts: used })
     }
 
-    /// Loss of a batch, and what was computed on the way.
+    /// Loss of a batch, whose pixels are taken, and what was computed on the way.
     pub(crate) fn classification_terms(
         &self,
-        batch: &ClassificationBatch,
+        batch: &mut ClassificationBatch,
         mode: Mode,
     ) -> Result<(Vec<Term>, Intermediates), EngineError> {
         let (images, labels) = batch::classification(batch, self.device)?;
@@ -208,10 +208,10 @@ impl Trainer<'_> {
         Ok((vec![(Some(Task::Classification), "cross_entropy".into(), loss)], out))
     }
 
-    /// Losses of a batch, and what was computed on the way.
+    /// Losses of a batch, whose tensors are taken, and what was computed on the way.
     pub(crate) fn detection_terms(
         &self,
-        batch: &DetectionBatch,
+        batch: &mut DetectionBatch,
         mode: Mode,
     ) -> Result<(Vec<Term>, Intermediates), EngineError> {
         let (images, targets) = batch::detection(batch, self.device)?;

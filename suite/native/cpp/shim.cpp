@@ -173,6 +173,15 @@ char* adamv_ema_update(const adamv_tensor* shadow, const adamv_tensor* params, s
   });
 }
 
+char* adamv_tensor_over(void* data, const int64_t* sizes, size_t dims, int32_t kind, void (*release)(void*), void* owner,
+                        adamv_tensor* tensor) {
+  return guarded([&] {
+    const auto options = at::TensorOptions().dtype(static_cast<at::ScalarType>(kind));
+    const auto deleter = [release, owner](void*) { release(owner); };
+    *tensor = new at::Tensor(at::from_blob(data, at::IntArrayRef(sizes, dims), deleter, options));
+  });
+}
+
 char* adamv_rng_state(int32_t device, adamv_tensor* state) {
   return guarded([&] {
     at::Generator gen = generator(device);

@@ -2,7 +2,7 @@
 //! Rust values. `unsafe` lives here and in the one-line calls of the other files.
 
 use crate::{NativeError, Result};
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
@@ -42,6 +42,16 @@ unsafe extern "C" {
         weight: *mut C_tensor,
         bias: *mut C_tensor,
         out: *mut *mut C_tensor,
+    ) -> *mut c_char;
+
+    pub fn adamv_tensor_over(
+        data: *mut c_void,
+        sizes: *const i64,
+        dims: usize,
+        kind: i32,
+        release: unsafe extern "C" fn(*mut c_void),
+        owner: *mut c_void,
+        tensor: *mut *mut C_tensor,
     ) -> *mut c_char;
 
     pub fn adamv_rng_state(device: i32, state: *mut *mut C_tensor) -> *mut c_char;
