@@ -40,8 +40,8 @@ pub enum FeaturesBackbone {
 }
 
 /// Reads `images` `[B,3,Y,X]` f32 from `input`, writes `tokens` `[B,N,D]` after the last norm and `pooled` `[B,D]` to `out`;
-/// for each MoE layer i also `router_probs.i` `[B,N,E]`, `selected.i` `[B,N,K]` int64, `importance_loss.i` [1] and
-/// `load_loss.i` [1].
+/// for each MoE layer i also `router_probs.i` `[B,N,E]`, `selected.i` `[B,N,K]` int64, `importance_loss.i` `[1]` and
+/// `load_loss.i` `[1]`.
 ///
 /// Weights have timm's names; a checkpoint of ours may prefix them with `embed.TASK.` or `TASK.`. Of the routers only the
 /// task's own are asked for.

@@ -18,11 +18,14 @@ const HIDDEN: usize = 768;
 const K: usize = 2;
 const WARM_UP: usize = 3;
 
-/// A layer, its weights, and what it has to be told.
+/// A layer and its weights.
 struct Subject {
     params: Params,
-    run: Box<dyn Fn(&Tensor) -> Vec<Tensor>>,
+    run: Box<Run>,
 }
+
+/// Tokens `[1,T,D]` -> the layer's output, and the losses of its own if there are any.
+type Run = dyn Fn(&Tensor) -> Vec<Tensor>;
 
 fn dense() -> Subject {
     let mut params = Params::new(0, Device::Cpu);

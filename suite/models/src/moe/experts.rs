@@ -8,9 +8,9 @@ use crate::params::{Init, Scope};
 /// E experts; each weight has E in front.
 #[derive(Debug)]
 pub struct Experts {
-    /// W [E,M,D], b [E,M].
+    /// W `[E,M,D]`, b `[E,M]`.
     pub fc1: (Tensor, Tensor),
-    /// W [E,D,M], b [E,D].
+    /// W `[E,D,M]`, b `[E,D]`.
     pub fc2: (Tensor, Tensor),
 }
 

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 
 use crate::params::{Init, Scope};
 
-/// One linear layer without bias; W [E,D].
+/// One linear layer without bias; W `[E,D]`.
 #[derive(Debug)]
 pub struct Router {
     weight: Tensor,

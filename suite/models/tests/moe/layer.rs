@@ -6,6 +6,7 @@ use adamv_models::moe::{MoeLayer, Route};
 use adamv_models::params::Params;
 use adamv_models::systems::{self, System};
 use adamv_models::vit::{Intermediates, Mode};
+use adamv_native::autocast_bf16;
 use tch::{Device, Kind, Tensor};
 
 use crate::difference;
@@ -85,7 +86,7 @@ fn a_full_expert_is_skipped_and_groups_are_of_eight_images() {
         layer.forward(&tokens, 2, Route { task: Task::Classification, k: 1 }, Mode::Evaluate)
     });
     let taken: Vec<bool> = Vec::try_from(out.abs().amax([1, 2].as_slice(), false).gt(0.0)).unwrap();
-    let expected: Vec<bool> = (0..18).map(|window| window < 2 || window >= 16).collect();
+    let expected: Vec<bool> = (0..18).map(|window| !(2..16).contains(&window)).collect();
     assert_eq!(taken, expected);
 }
 
@@ -125,6 +126,23 @@ fn the_auxiliary_loss_sums_both_losses_of_every_layer() {
     ours.backward();
     let router = system.params().by_name()["blocks.1.moe.routers.classification.weight"];
     assert!(router.grad().abs().max().double_value(&[]) > 0.0);
+}
+
+#[test]
+fn autocast_leaves_the_choice_in_f32_and_halves_the_experts() {
+    let mut params = Params::new(0, Device::Cpu);
+    let layer = MoeLayer::new(params.root(), 24, 48, &MoeConfig::default(), &[Task::Detection]);
+    let tokens = Tensor::randn([2, 20, 24], FLOAT);
+    let run = || layer.forward(&tokens, 1, Route { task: Task::Detection, k: 2 }, Mode::Evaluate);
+    let (full, expected) = run();
+    let (half, found) = autocast_bf16(Device::Cpu, true, run).unwrap();
+    assert_eq!((found.probs, found.selected), (expected.probs, expected.selected));
+    assert_eq!(found.load_loss, expected.load_loss);
+    let moved = difference(&half, &full);
+    assert!(moved > 0.0 && moved < 0.02 * full.abs().max().double_value(&[]), "{moved}");
+    half.sum(Kind::Float).backward();
+    let weight = params.by_name()["moe.experts.fc1.weight"];
+    assert_eq!(weight.grad().kind(), Kind::Float);
 }
 
 #[test]
