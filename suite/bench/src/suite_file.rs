@@ -99,7 +99,7 @@ impl Suite {
         self.known("backbones", "backbone", &self.file.backbones, &BACKBONES)?;
         self.distinct("seeds", &self.file.seeds)?;
         let systems: Vec<&str> = self.file.systems.iter().map(String::as_str).collect();
-        for name in self.file.by_system.keys().filter(|name| !systems.contains(&name.as_str())) {
+        if let Some(name) = self.file.by_system.keys().find(|name| !systems.contains(&name.as_str())) {
             let place = [Step::Key("by_system".into()), Step::Key(name.clone())];
             return Err(self.at(&place, &unknown("system of this suite", name, &systems)));
         }
