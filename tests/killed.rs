@@ -29,9 +29,19 @@ fn position(cell: &Path) -> Option<(u64, u64)> {
     Some((position["phase"].as_u64().unwrap(), position["step"].as_u64().unwrap()))
 }
 
-/// Runs the only cell of `system` whole, and once more with `kills` kills, and compares what they leave.
-fn same_bits(system: &str, kills: usize) {
+/// Experts that each task was to use at the last checkpoint, with adaptive selection.
+fn experts(cell: &Path) -> Option<Vec<u64>> {
+    let text = fs::read(cell.join("checkpoints/position.json")).ok()?;
+    let position: Value = serde_json::from_slice(&text).unwrap();
+    let decisions = position["aes"]["decisions"].as_array()?;
+    Some(decisions.iter().rev().take(2).map(|decision| decision["k_after"].as_u64().unwrap()).collect())
+}
+
+/// Runs the only cell of `system` whole, and once more with `kills` kills, and compares what they leave. Returns
+/// the experts in use at each kill.
+fn same_bits(system: &str, kills: usize, more: &str) -> Vec<Option<Vec<u64>>> {
     let text = TINY.replace("steps: 6", "steps: 60").replace("scenes: {images: 32", "scenes: {images: 64");
+    let text = text.replace("[stl, mtl-vit]", &format!("[{system}]")) + more;
     let dir = with_suite(&text);
     let dir = dir.path();
     let only = format!("system={system}");
@@ -46,7 +56,7 @@ fn same_bits(system: &str, kills: usize) {
     let mut random = Random(20_240_601);
     let name = format!("{system}-vit-micro-s0");
     let cell = dir.join("killed").join(&name);
-    let mut positions = vec![None];
+    let (mut positions, mut used) = (vec![None], Vec::new());
     for kill in 0..kills {
         let before = position(&cell);
         let mut child =
@@ -63,6 +73,7 @@ fn same_bits(system: &str, kills: usize) {
         child.wait().unwrap();
         assert!(!cell.join("record.json").exists(), "the run ended before kill {kill}");
         positions.push(position(&cell));
+        used.push(experts(&cell));
     }
     assert!(positions.is_sorted(), "training went back: {positions:?}");
     positions.dedup();
@@ -72,11 +83,17 @@ fn same_bits(system: &str, kills: usize) {
         let read = |out: &str| fs::read(dir.join(out).join(&name).join(file)).unwrap();
         assert!(read("whole") == read("killed"), "{system}: {file} differs after {kills} kills");
     }
+    used
 }
 
 /// One after the other: two at once would change how long things take.
 #[test]
 fn killed_again_and_again_and_still_the_same_bits() {
-    same_bits("stl", 10);
-    same_bits("mtl-vit", 3);
+    same_bits("stl", 10, "");
+    same_bits("mtl-vit", 3, "");
+    // Losses that rise, so that the number of experts changes.
+    let rising = "by_system:\n  adamv-moe: {training.aes.every: 4, training.joint.learning_rate: 0.03}\n";
+    let mut used = same_bits("adamv-moe", 8, rising);
+    used.dedup();
+    assert!(used.iter().flatten().count() > 1, "the number of experts didn't change between kills: {used:?}");
 }

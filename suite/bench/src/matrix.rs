@@ -270,7 +270,8 @@ mod tests {
 
     #[test]
     fn experts_are_laid_over_the_systems_own() {
-        let text = SMALL.replace("[stl, mtl-vit]", "[mtl-moe, adamv-moe]");
+        let text = SMALL.replace("[stl, mtl-vit]", "[mtl-moe, adamv-moe]")
+            + "by_system: {adamv-moe: {training.aes.mode: off}}\n";
         let cells = resolved(&text, &["model.backbone.moe.experts=8", "model.backbone.moe.layers=[0]"]).unwrap();
         let moe = |system: &str| {
             let cell = cells.iter().find(|cell| cell.system == system).unwrap();
