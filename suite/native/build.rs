@@ -37,6 +37,8 @@ fn main() {
         .flag(format!("-isystem{}", include.display()))
         .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
         .flag("-Wno-attributes")
+        // at::parallel_for is compiled here; without OpenMP it would be a plain loop.
+        .flag("-fopenmp")
         .files(["cpp/shim.cpp", "cpp/segmented_linear.cpp"])
         .compile("adamv_native");
     // The shim comes before these on the linker's line, so its symbols are found in them.
@@ -44,9 +46,20 @@ fn main() {
     for name in ["torch_cpu", "c10", "dl"] {
         println!("cargo::rustc-link-lib=dylib={name}");
     }
+    match own_openmp(&lib) {
+        // By its file name, for a second copy would have threads of its own.
+        Some(name) => println!("cargo::rustc-link-lib=dylib:+verbatim={name}"),
+        None => println!("cargo::rustc-link-lib=dylib=gomp"),
+    }
 
     println!("cargo::metadata=libtorch_lib={}", lib.display());
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
+}
+
+/// The OpenMP library that libtorch brings along, such as `libgomp.so.1` or `libgomp-a34b3233.so.1`.
+fn own_openmp(lib: &Path) -> Option<String> {
+    let names = std::fs::read_dir(lib).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("libgomp") && name.contains(".so")).min()
 }
 
 /// Ends the build with both versions and the mend when the headers are another libtorch's.

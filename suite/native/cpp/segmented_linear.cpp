@@ -3,8 +3,11 @@
 #include "shim.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <atomic>
 #include <numeric>
 #include <vector>
 
@@ -15,21 +18,46 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Calls body(e, first row, rows) for every segment.
+// Rows first .. first + n go through the weights at e.
+struct Segment {
+  int64_t e, first, n;
+};
+
+// Calls body for every segment. On a CPU segments run side by side, the longest first, each in one thread: their matrix
+// products are too small to be shared among threads. One after the other, with threads inside the products, where there
+// are too few segments or one is most of the work. Which thread takes which segment changes no result.
 template <typename F>
-void each_segment(const std::vector<int64_t>& lengths, F&& body) {
+void each_segment(const std::vector<int64_t>& lengths, bool on_cpu, const F& body) {
+  std::vector<Segment> segments;
   int64_t first = 0;
   for (size_t e = 0; e < lengths.size(); ++e) {
-    body(static_cast<int64_t>(e), first, lengths[e]);
+    segments.push_back({static_cast<int64_t>(e), first, lengths[e]});
     first += lengths[e];
   }
+  std::stable_sort(segments.begin(), segments.end(), [](const Segment& a, const Segment& b) { return a.n > b.n; });
+  const int64_t threads = at::get_num_threads();
+  const auto busy = std::count_if(segments.begin(), segments.end(), [](const Segment& s) { return s.n > 0; });
+  if (!on_cpu || threads == 1 || busy < 2 * threads || segments[0].n * threads > first) {
+    std::for_each(segments.begin(), segments.end(), body);
+    return;
+  }
+  std::atomic<size_t> next{0};
+  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;  // a worker doesn't inherit it
+    for (; begin < end; ++begin) {
+      for (size_t i = next++; i < segments.size(); i = next++) {
+        body(segments[i]);
+      }
+    }
+  });
 }
 
 struct SegmentedLinear : torch::autograd::Function<SegmentedLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& rows, std::vector<int64_t> lengths,
                             const at::Tensor& weight, const at::Tensor& bias) {
     at::Tensor out = at::empty({rows.size(0), weight.size(1)}, rows.options());
-    each_segment(lengths, [&](int64_t e, int64_t first, int64_t n) {
+    each_segment(lengths, rows.is_cpu(), [&](const Segment& s) {
+      const auto [e, first, n] = s;
       if (n > 0) {
         at::Tensor segment = out.narrow(0, first, n);
         at::addmm_out(segment, bias.select(0, e), rows.narrow(0, first, n), weight.select(0, e).t());
@@ -48,7 +76,8 @@ struct SegmentedLinear : torch::autograd::Function<SegmentedLinear> {
     at::Tensor grad_rows = wants_rows ? at::empty_like(rows) : at::Tensor();
     at::Tensor grad_weight = at::empty_like(weight);
     at::Tensor grad_bias = at::empty({weight.size(0), weight.size(1)}, weight.options());
-    each_segment(ctx->saved_data["lengths"].toIntVector(), [&](int64_t e, int64_t first, int64_t n) {
+    each_segment(ctx->saved_data["lengths"].toIntVector(), rows.is_cpu(), [&](const Segment& s) {
+      const auto [e, first, n] = s;
       at::Tensor weights = grad_weight.select(0, e), biases = grad_bias.select(0, e);
       if (n == 0) {
         weights.zero_();

@@ -35,6 +35,31 @@ fn values_and_gradients_are_those_of_linear_layers() {
 }
 
 #[test]
+fn segments_side_by_side_give_what_one_after_the_other_gives() {
+    let before = tch::get_num_threads();
+    // Even, ragged with empty ones, and one that is most of the rows.
+    for lengths in [vec![8; 12], vec![3, 0, 17, 1, 9, 0, 5, 12, 2, 30, 7, 4], vec![1, 60, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]]
+    {
+        let total: i64 = lengths.iter().sum();
+        let (rows, weight, bias) = (random(&[total, 24]), random(&[12, 40, 24]), random(&[12, 40]));
+        let all = |threads: i32| {
+            tch::set_num_threads(threads);
+            let out = segmented_linear(&rows, &lengths, &weight, &bias).expect("it fits");
+            let loss = out.square().sum(None);
+            let mut all = Tensor::run_backward(&[loss], &[&rows, &weight, &bias], false, false);
+            all.push(out.detach());
+            all
+        };
+        let (one, four, again) = (all(1), all(4), all(4));
+        for ((one, four), again) in one.iter().zip(&four).zip(&again) {
+            assert!((one - four).abs().max().double_value(&[]) < 1e-11, "{lengths:?}");
+            assert_eq!(four, again, "who takes a segment must change no bit: {lengths:?}");
+        }
+    }
+    tch::set_num_threads(before);
+}
+
+#[test]
 fn what_does_not_fit_is_an_error() {
     let (rows, weight, bias) = (random(&[7, 3]), random(&[2, 5, 3]), random(&[2, 5]));
     let call = |lengths: &[i64], weight: &Tensor, bias: &Tensor| {
