@@ -146,7 +146,7 @@ impl ClassificationDataset {
         self.samples.len()
     }
 
-    /// Never true: a split without images does not open.
+    /// Whether there are none: only a part that was split off can be empty.
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }

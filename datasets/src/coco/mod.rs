@@ -206,7 +206,7 @@ impl DetectionDataset {
         self.entries.len()
     }
 
-    /// Never true: a file without images does not open.
+    /// Whether there are none: only a part that was split off can be empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

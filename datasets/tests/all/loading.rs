@@ -109,6 +109,31 @@ fn a_resumed_run_counts_what_was_skipped_before() {
 }
 
 #[test]
+fn held_out_samples_never_stand_in_for_broken_ones() {
+    let (dir, _) = small();
+    fs::write(dir.path().join("train/ant/2.png"), "x").unwrap();
+    let names = |data: &ClassificationDataset| -> Vec<String> {
+        (0..data.len()).map(|i| format!("{} {}", data.image_name(i), data.label(i))).collect()
+    };
+    let (rest, held_out) = open(dir.path()).on_bad_sample(OnBadSample::Skip).split_off(&[3, 6]);
+    assert_eq!(names(&held_out), ["train/ant/3.png 0", "train/bee/2.png 1"]);
+    let left =
+        ["train/ant/0.png 0", "train/ant/1.png 0", "train/ant/2.png 0", "train/bee/0.png 1", "train/bee/1.png 1"];
+    assert_eq!(names(&rest), left);
+    assert_eq!((rest.classes(), held_out.classes()), (&["ant", "bee"].map(String::from)[..], rest.classes()));
+    // The broken third sample gives way to the next that is left, not to the one that was held out.
+    let rest = Arc::new(rest);
+    for batch in all(Loader::train(Arc::clone(&rest), 5, 0, 0, 3, 1)) {
+        assert_eq!(batch.indices.iter().filter(|&&i| i == 3).count(), 2);
+    }
+    assert_eq!((rest.skipped(), held_out.skipped()), (1, 0));
+    // As many as there are, or none.
+    let (none, whole) = open(dir.path()).split_off(&[0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!((none.len(), whole.len()), (0, 7));
+    assert_eq!(names(&open(dir.path()).split_off(&[]).0), names(&open(dir.path())));
+}
+
+#[test]
 fn nothing_but_broken_samples_is_an_error_even_when_skipping() {
     let (dir, _) = small();
     for class in ["ant", "bee"] {
