@@ -24,6 +24,23 @@ fn help_and_version() {
 }
 
 #[test]
+fn too_little_data_for_one_system_stops_all_before_any_trains() {
+    let text = TINY.replace("[stl, mtl-vit]", "[stl, adamv-moe]").replace(
+        "joint: {steps: 6, learning_rate: 1e-3, warmup: 2, batch: {classification: 4",
+        "joint: {steps: 6, learning_rate: 1e-3, warmup: 2, batch: {classification: 32",
+    ) + "by_system: {adamv-moe: {training.aes.every: 2}}\n";
+    let dir = with_suite(&text);
+    adamv(dir.path(), &["run", "suite.yaml", "--out", "out"])
+        .expect(2)
+        .says("training.aes.validation_share")
+        .says("32 training samples of classification");
+    assert!(!dir.path().join("out").exists());
+    // Without it there is enough.
+    let off = ["run", "suite.yaml", "--out", "out", "--dry-run", "--set", "training.aes.mode=off"];
+    adamv(dir.path(), &off).expect(0);
+}
+
+#[test]
 fn wrong_arguments_are_usage_errors() {
     let dir = with_suite(TINY);
     for arguments in [

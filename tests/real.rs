@@ -14,7 +14,7 @@ fn suite() -> String {
 }
 
 #[test]
-fn the_real_suite_trains_both_systems() {
+fn the_real_suite_trains_every_system() {
     let Some(real) = real_data("suite/suites/real.yaml") else { return };
     let dir = folder();
     let at = |key: &str, path: &str| format!("data.{key}={}", real.join(path).display());
@@ -32,7 +32,7 @@ fn the_real_suite_trains_both_systems() {
     let mut arguments = vec!["run", suite.as_str(), "--out", "out"];
     arguments.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
     adamv(dir.path(), &arguments).expect(0);
-    for cell in ["stl-vit-micro-s0", "mtl-vit-vit-micro-s0"] {
+    for cell in ["stl-vit-micro-s0", "mtl-vit-vit-micro-s0", "adamv-moe-vit-micro-s0"] {
         let record: Value =
             serde_json::from_slice(&fs::read(dir.path().join("out").join(cell).join("record.json")).unwrap()).unwrap();
         assert_eq!(record["status"], "done", "{record}");

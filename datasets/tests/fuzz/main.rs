@@ -5,8 +5,8 @@
 //!     ADAMV_FUZZ_CASES=100000 cargo test --release -p adamv-datasets --test fuzz -- --show-output
 //!
 //! Cases are a function of their number, so a case that fails fails again. What failed, and what the readers are known
-//! to guard against, is kept in `tests/fuzz_corpus/` and runs first. A kind of input is a `harness::Kind`: seeds, a reader, and how to mend checksums. Knows the crate by its
-//! public functions only.
+//! to guard against, is kept in `tests/fuzz_corpus/` and runs first. A kind of input is a `harness::Kind`: seeds, a
+//! reader, and how to mend checksums. Knows the crate by its public functions only.
 
 mod harness;
 mod memory;
@@ -16,7 +16,7 @@ mod shards;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use adamv_datasets::image::decode;
+use adamv_datasets::image::{Encoded, Rectangle, decode};
 use adamv_datasets::{BatchSource, DetectionDataset, DetectionOptions, Pick, Split, check};
 use serde_json::{Value, json};
 
@@ -35,12 +35,25 @@ fn images() {
     let path = dir.path().join("case");
     let mut files: Vec<PathBuf> = fs::read_dir(fixtures()).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e != "json"));
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/jpegs");
+    let more = fs::read_dir(golden).unwrap().map(|e| e.unwrap().path());
+    files.extend(more.filter(|f| f.extension().is_some_and(|e| e == "jpg")));
     files.sort();
     let run = |bytes: &[u8]| {
         overwrite(&path, bytes);
         let image = decode(&path);
         if let Ok(image) = &image {
             assert_eq!(image.rgb.len() as u64, u64::from(image.width) * u64::from(image.height) * 3);
+        }
+        // Crops, as training takes them: a case has the same ones each time.
+        if let Ok(encoded) = Encoded::open(&path, bytes) {
+            let (w, h) = (encoded.width(), encoded.height());
+            for (x, y) in [(w / 3, h / 2), (w - 1, 0), (0, h - 1)] {
+                let area = Rectangle { left: x, top: y, width: (w - x).div_ceil(2), height: (h - y).div_ceil(2) };
+                if let Ok(part) = encoded.decode_part(area) {
+                    assert_eq!((part.width, part.height), (area.width, area.height));
+                }
+            }
         }
         image.is_ok()
     };

@@ -12,7 +12,12 @@ use crate::plan::Job;
 pub fn data<'a>(cells: impl Iterator<Item = &'a CellConfig>) -> Result<(), Failure> {
     let mut seen: Vec<&CellConfig> = Vec::new();
     for cell in cells {
-        if seen.iter().all(|other| other.data != cell.data) {
+        // What is asked of data: which files, at what size, how much of it is held out.
+        let asks = |cell: &CellConfig| {
+            let training = &cell.training;
+            (cell.data.clone(), cell.model.inputs.clone(), training.aes.clone(), training.joint.batch)
+        };
+        if seen.iter().all(|other| asks(other) != asks(cell)) {
             paths(cell)?;
             adamv_engine::check_data(cell)?;
             seen.push(cell);

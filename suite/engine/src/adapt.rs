@@ -63,7 +63,8 @@ impl Trainer<'_> {
         self.use_experts(position.aes.as_ref())
     }
 
-    /// Each task's loss on D_val, without the terms that balance experts. Training's random numbers are left alone.
+    /// Each task's loss on D_val, without the terms that balance experts, from the weights themselves and not from their
+    /// average, as in the released code. Training's random numbers are left alone.
     fn validation_losses(&self, config: &AesConfig, phase: &Phase) -> Result<Vec<(Task, f64)>, EngineError> {
         let saved: Result<Vec<(Device, Tensor)>, EngineError> =
             generators(self.device).into_iter().map(|(_, device)| Ok((device, rng_state(device)?))).collect();
@@ -81,7 +82,7 @@ impl Trainer<'_> {
     fn validation_loss(&self, config: &AesConfig, phase: &Phase, task: Task) -> Result<f64, EngineError> {
         let mode = if config.validation_in_training_mode() { Mode::Train } else { Mode::Evaluate };
         let size = schedule_of(self.config, phase).batch.of(task);
-        let most = config.validation_batches.map_or(usize::MAX, |n| n as usize);
+        let most = config.most_batches().map_or(usize::MAX, |n| n as usize);
         let prefetch = self.config.data.prefetch;
         let mut measured: Vec<(usize, Tensor)> = Vec::new();
         match task {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use adamv_datasets::coco::instances_json;
 use adamv_datasets::scenes::{FashionMnist, class_names};
-use adamv_datasets::{Sprites, Task};
+use adamv_datasets::{Split, Sprites, Task};
 use adamv_metrics::{CocoEvaluator, GroundTruth, Hotcoco, IouType};
 use adamv_models::config::Classes;
 use adamv_models::systems::{self, Part, System};
@@ -78,14 +78,18 @@ fn classes(config: &CellConfig) -> Classes {
     found().unwrap_or(Classes { classification: 1000, detection: 80 })
 }
 
-/// Checks the configuration and opens its data; of scenes, which are made when the cell runs, what they are made of. That the validation
-/// split has a mask for every object is known here too, not after training. Writes nothing.
+/// Checks the configuration and opens its data; of scenes, which are made when the cell runs, what they are made of. That
+/// the validation split has a mask for every object, and that enough is left to train on, is known here too, not after
+/// other cells have trained. Writes nothing.
 pub fn check_data(config: &CellConfig) -> Result<(), EngineError> {
     config.validate()?;
     if let Some(scenes) = &config.data.scenes {
-        if scenes.sprites == Sprites::FashionMnist {
-            FashionMnist::open(scenes.fashion_mnist.as_deref())?;
-        }
+        let portraits = match scenes.sprites {
+            Sprites::Shapes => scenes.images,
+            Sprites::FashionMnist => FashionMnist::open(scenes.fashion_mnist.as_deref())?.split(Split::Train).count(),
+        };
+        data::held_out(config, Task::Classification, portraits)?;
+        data::held_out(config, Task::Detection, scenes.images)?;
         return Ok(());
     }
     let (imagenet, coco) = data::sources(&config.data)?;

@@ -43,7 +43,7 @@ pub struct Position {
     pub steps: u64,
     /// Adaptive expert selection of the phase, and after the last one.
     pub aes: Option<Aes>,
-    /// Training samples that could not be read, by index: a resumed run counts them too.
+    /// Samples that could not be read: a resumed run counts them too.
     pub skipped: Skipped,
     /// File of the weights.
     weights: String,
@@ -51,12 +51,14 @@ pub struct Position {
     state: Option<String>,
 }
 
-/// Samples that were skipped, ascending, by task.
+/// Indices of the samples that were skipped, ascending, by task: those trained on, and D_val's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skipped {
     pub classification: Vec<usize>,
+    pub classification_held_out: Vec<usize>,
     pub detection: Vec<usize>,
+    pub detection_held_out: Vec<usize>,
 }
 
 impl Position {

@@ -83,7 +83,7 @@ pub struct TrainingConfig {
     /// Adaptive expert selection in the phases that train both tasks; null for none. In a suite, cells of `adamv-moe` have
     /// it unless they say `mode: off`.
     pub aes: Option<AesConfig>,
-    /// Factor on each task's loss.
+    /// Factor on each task's loss, the terms that balance experts included.
     pub loss_weights: LossWeights,
     /// Steps between two rows of the history.
     pub log_every: u64,
@@ -185,7 +185,7 @@ impl CellConfig {
         self.data.validate()?;
         let model = adamv_models::systems::resolve(&self.system, &self.model)?;
         self.training.validate()?;
-        if let Some(aes) = &self.training.aes {
+        if let Some(aes) = self.training.aes.as_ref().filter(|aes| !aes.is_off()) {
             let none = format!("null: {} has no experts", self.system);
             check(model.backbone.moe.is_some(), "training.aes", "a value", &none)?;
             aes.validate(self.training.joint.steps)?;

@@ -10,6 +10,7 @@ use adamv_models::config::Classes;
 use adamv_store::{DataSummary, write_bytes_atomic};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Skipped;
 use crate::config::CellConfig;
 use crate::error::EngineError;
 
@@ -47,6 +48,28 @@ impl CellData {
         Classes {
             classification: self.classification.train.classes().len(),
             detection: self.detection.train.class_names().len(),
+        }
+    }
+
+    /// Samples that could not be read so far, but for validation's, which are read after training.
+    pub fn skipped(&self) -> Skipped {
+        let (c, d) = (&self.classification, &self.detection);
+        Skipped {
+            classification: c.train.skipped_indices(),
+            classification_held_out: c.held_out.as_ref().map(|data| data.skipped_indices()).unwrap_or_default(),
+            detection: d.train.skipped_indices(),
+            detection_held_out: d.held_out.as_ref().map(|data| data.skipped_indices()).unwrap_or_default(),
+        }
+    }
+
+    /// Counts those of an earlier part of the run.
+    pub fn restore_skipped(&self, skipped: &Skipped) {
+        let (c, d) = (&self.classification, &self.detection);
+        c.train.restore_skipped(&skipped.classification);
+        d.train.restore_skipped(&skipped.detection);
+        if let (Some(classes), Some(scenes)) = (&c.held_out, &d.held_out) {
+            classes.restore_skipped(&skipped.classification_held_out);
+            scenes.restore_skipped(&skipped.detection_held_out);
         }
     }
 
@@ -107,13 +130,8 @@ pub fn open(config: &CellConfig, imagenet: &ImagenetPaths, coco: &CocoPaths) -> 
     let train_scenes = scenes(&coco.train_images, &coco.train_annotations, Split::Train)?;
     let val_scenes = scenes(&coco.val_images, &coco.val_annotations, Split::Val)?.same_categories_as(&train_scenes)?;
 
-    let held_out = |task, samples| -> Result<Option<Vec<usize>>, EngineError> {
-        let Some(aes) = config.training.aes.as_ref().filter(|aes| !aes.is_off()) else { return Ok(None) };
-        let batch = config.training.joint.batch.of(task);
-        Ok(Some(aes.hold_out(task, samples, batch, config.seed)?.validation))
-    };
     let (held_classes, held_scenes) =
-        (held_out(Task::Classification, train.len())?, held_out(Task::Detection, train_scenes.len())?);
+        (held_out(config, Task::Classification, train.len())?, held_out(config, Task::Detection, train_scenes.len())?);
     let (classes, scenes) = (
         joined(&train.fingerprint(), &val.fingerprint()),
         joined(&train_scenes.fingerprint(), &val_scenes.fingerprint()),
@@ -122,6 +140,14 @@ pub fn open(config: &CellConfig, imagenet: &ImagenetPaths, coco: &CocoPaths) -> 
         classification: pair(classes, train, val, held_classes, ClassificationDataset::split_off),
         detection: pair(scenes, train_scenes, val_scenes, held_scenes, DetectionDataset::split_off),
     })
+}
+
+/// Which of the training samples of a task are D_val; none without adaptive expert selection. An error when too few are
+/// left to train on.
+pub fn held_out(config: &CellConfig, task: Task, samples: usize) -> Result<Option<Vec<usize>>, EngineError> {
+    let Some(aes) = config.training.aes.as_ref().filter(|aes| !aes.is_off()) else { return Ok(None) };
+    let batch = config.training.joint.batch.of(task);
+    Ok(Some(aes.hold_out(task, samples, batch, config.seed)?.validation))
 }
 
 /// The splits, with D_val (by index) parted from the training samples.

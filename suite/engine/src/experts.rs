@@ -1,6 +1,8 @@
 //! How evenly a step used its experts: their load, the router's entropy, and a word when a layer collapses. Measured on
 //! the device, fetched when a row of the history is written.
 
+use std::fmt;
+
 use adamv_datasets::Task;
 use adamv_models::moe::ExpertSelection;
 use adamv_models::vit::Intermediates;
@@ -11,6 +13,31 @@ use crate::error::EngineError;
 
 /// A layer has collapsed when more than this share of its tokens has the same expert as first choice.
 const COLLAPSE: f64 = 0.9;
+
+/// A layer of which nearly all tokens choose one expert first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Collapse {
+    pub task: Task,
+    /// Its block.
+    pub layer: usize,
+    pub expert: usize,
+    /// Share of the tokens, 0 to 1.
+    pub share: f64,
+}
+
+impl fmt::Display for Collapse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: layer {} has collapsed: {:.0}% of its tokens choose expert {} first; a larger \
+             model.backbone.moe.importance_weight or load_weight spreads them",
+            self.task,
+            self.layer,
+            100.0 * self.share,
+            self.expert
+        )
+    }
+}
 
 /// What one forward pass of a task did with its experts.
 pub struct ExpertUse {
@@ -48,9 +75,9 @@ impl ExpertUse {
         Some(Self { task, k: experts.k(task), layers: experts.layers().to_vec(), measured })
     }
 
-    /// Writes `k`, `expert_load.LAYER.EXPERT` and `router_entropy.LAYER` as rows of the task after `step` steps. Returns a
-    /// sentence for each collapsed layer.
-    pub fn write(&self, step: u64, phase: &str, history: &mut History) -> Result<Vec<String>, EngineError> {
+    /// Writes `k`, `expert_load.LAYER.EXPERT` and `router_entropy.LAYER` as rows of the task after `step` steps. Returns the
+    /// layers that have collapsed.
+    pub fn write(&self, step: u64, phase: &str, history: &mut History) -> Result<Vec<Collapse>, EngineError> {
         let measured = self.measured.to_kind(Kind::Double).to_device(tch::Device::Cpu).contiguous();
         let values = Vec::<f64>::try_from(measured.view([-1]))?;
         let columns = values.len() / self.layers.len().max(1);
@@ -65,12 +92,7 @@ impl ExpertUse {
             push(&format!("router_entropy.{layer}"), row[2 * count]);
             let first = row[count..2 * count].iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
             if let Some((expert, share)) = first.filter(|(_, share)| **share > COLLAPSE && count > 1) {
-                collapsed.push(format!(
-                    "warning: {}: layer {layer} has collapsed: {:.0}% of its tokens choose expert {expert} first; a larger \
-                     model.backbone.moe.importance_weight or load_weight spreads them",
-                    self.task,
-                    100.0 * share
-                ));
+                collapsed.push(Collapse { task: self.task, layer: *layer, expert, share: *share });
             }
         }
         Ok(collapsed)
@@ -82,7 +104,7 @@ mod tests {
     use super::*;
     use adamv_models::config::{BackboneConfig, MoeConfig};
 
-    fn written(selected: &[i64], probs: &[f32]) -> (Vec<(String, f64)>, Vec<String>) {
+    fn written(selected: &[i64], probs: &[f32]) -> (Vec<(String, f64)>, Vec<Collapse>) {
         let moe = MoeConfig { experts: 2, k: 1, ..MoeConfig::default() };
         let backbone = BackboneConfig { depth: 2, moe: Some(moe.clone()), ..BackboneConfig::default() };
         let experts = ExpertSelection::new(&backbone, &moe);
@@ -113,6 +135,7 @@ mod tests {
     fn a_collapsed_layer_is_named() {
         let (_, collapsed) = written(&[1; 20], &[0.5; 40]);
         assert_eq!(collapsed.len(), 1);
-        assert!(collapsed[0].contains("detection: layer 1") && collapsed[0].contains("100%"), "{collapsed:?}");
+        let text = collapsed[0].to_string();
+        assert!(text.contains("detection: layer 1") && text.contains("100%") && text.contains("expert 1"), "{text}");
     }
 }

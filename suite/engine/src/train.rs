@@ -13,11 +13,11 @@ use adamv_store::{CellDir, History};
 use tch::{Device, Kind, Tensor};
 
 use crate::batch;
-use crate::checkpoint::{Checkpoints, Position, Skipped};
+use crate::checkpoint::{Checkpoints, Position};
 use crate::config::{CellConfig, Precision, ScheduleConfig};
 use crate::data::CellData;
 use crate::error::EngineError;
-use crate::experts::ExpertUse;
+use crate::experts::{Collapse, ExpertUse};
 use crate::guard::Guard;
 use crate::optimizer::Optimizer;
 use crate::progress::Progress;
@@ -66,8 +66,7 @@ impl Trainer<'_> {
     pub fn run(&self, mut position: Position, progress: &mut dyn Progress) -> Result<Position, EngineError> {
         let checkpoints = Checkpoints::new(self.cell.checkpoints());
         let mut history = resume_history(&self.cell.history(), &position)?;
-        self.data.classification.train.restore_skipped(&position.skipped.classification);
-        self.data.detection.train.restore_skipped(&position.skipped.detection);
+        self.data.restore_skipped(&position.skipped);
         let phases = self.system.phases();
         self.use_experts(position.aes.as_ref())?;
         while let Some(phase) = phases.get(position.phase) {
@@ -141,8 +140,8 @@ impl Trainer<'_> {
             if log {
                 let loss = guard.flush(history, |task, index| self.sample_name(task, index))?;
                 for used in &used {
-                    for warning in used.write(position.step, phase.name, history)? {
-                        warnings.say(warning, progress);
+                    for collapse in used.write(position.step, phase.name, history)? {
+                        warnings.say(&collapse, progress);
                     }
                 }
                 if let Some(share) = share.take(self.waited(&sources)).filter(|_| step > first) {
@@ -152,6 +151,8 @@ impl Trainer<'_> {
             }
             if adapt {
                 self.adapt(phase, position, history, progress)?;
+                // No step waited meanwhile, and the loaders filled up.
+                share.take(self.waited(&sources));
             }
             if save || last {
                 position.train_seconds += clock.elapsed().as_secs_f64();
@@ -160,10 +161,7 @@ impl Trainer<'_> {
                 position.data_wait_seconds += (now - waited).as_secs_f64();
                 waited = now;
                 position.history_rows = history.rows.len();
-                position.skipped = Skipped {
-                    classification: self.data.classification.train.skipped_indices(),
-                    detection: self.data.detection.train.skipped_indices(),
-                };
+                position.skipped = self.data.skipped();
             }
             if save {
                 history.write(&self.cell.history())?;
@@ -269,15 +267,14 @@ impl Trainer<'_> {
     }
 }
 
-/// Says each warning once a phase.
+/// Warns of each layer and task once a phase.
 #[derive(Default)]
-struct Warnings(BTreeSet<String>);
+struct Warnings(BTreeSet<(Task, usize)>);
 
 impl Warnings {
-    fn say(&mut self, warning: String, progress: &mut dyn Progress) {
-        if !self.0.contains(&warning) {
-            progress.note(&warning);
-            self.0.insert(warning);
+    fn say(&mut self, collapse: &Collapse, progress: &mut dyn Progress) {
+        if self.0.insert((collapse.task, collapse.layer)) {
+            progress.note(&format!("warning: {collapse}"));
         }
     }
 }

@@ -16,6 +16,9 @@ pub enum AesMode {
     Released,
 }
 
+/// Batches that the released code evaluates.
+const RELEASED_BATCHES: u64 = 11;
+
 /// Adaptive expert selection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,7 +28,8 @@ pub struct AesConfig {
     pub every: u64,
     /// Share of the training samples that is held out as D_val; at least one batch is.
     pub validation_share: f64,
-    /// Batches of D_val that an evaluation looks at, at the most; null is all of them. The released code has 11.
+    /// Batches of D_val that an evaluation looks at, at the most; null is all of them, and for `released`, which adds their
+    /// losses up, the 11 of its code.
     pub validation_batches: Option<u64>,
     /// `released` only: k may change when the best loss is more than this many steps old.
     pub patience: u64,
@@ -46,6 +50,11 @@ impl AesConfig {
     /// released code. The paper says nothing; evaluation mode is inferred.
     pub fn validation_in_training_mode(&self) -> bool {
         self.mode == AesMode::Released
+    }
+
+    /// How many batches of D_val an evaluation looks at, at the most; all for none.
+    pub fn most_batches(&self) -> Option<u64> {
+        self.validation_batches.or((self.mode == AesMode::Released).then_some(RELEASED_BATCHES))
     }
 
     /// L_val from (samples, mean loss) of every batch of D_val: the released code adds the batches' losses up; for the
@@ -140,6 +149,10 @@ mod tests {
             assert!(with(mode).validation_loss(&[]).is_nan(), "no samples are no loss of 0");
             assert_eq!(with(mode).validation_in_training_mode(), mode == AesMode::Released);
         }
+        let most =
+            |mode, validation_batches| AesConfig { mode, validation_batches, ..AesConfig::default() }.most_batches();
+        assert_eq!((most(AesMode::Paper, None), most(AesMode::Released, None)), (None, Some(11)));
+        assert_eq!((most(AesMode::Paper, Some(3)), most(AesMode::Released, Some(3))), (Some(3), Some(3)));
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Aes {
         experts: usize,
         k: usize,
     ) -> Result<Option<Self>, AesError> {
-        check((1..=experts).contains(&k), "model.moe.k", k, format!("1 to {experts}, the number of experts"))?;
+        check((1..=experts).contains(&k), "model.backbone.moe.k", k, format!("1 to {experts}, the number of experts"))?;
         let rule = match config.mode {
             AesMode::Off => return Ok(None),
             AesMode::Paper => Rule::Paper(paper::Paper::new(tasks, steps, experts, k)),

@@ -7,8 +7,9 @@ pub const GROUP: i64 = 8;
 
 /// Pairs that an expert takes in a group of `tokens`: an even share times `factor`, up to the next multiple of 4.
 pub fn capacity(tokens: i64, k: i64, experts: i64, factor: f64) -> i64 {
-    let share = ((tokens * k) as f64 * factor / experts as f64).ceil() as i64;
-    (share.max(1) + 3) / 4 * 4
+    // More than all pairs never come.
+    let share = ((tokens * k) as f64 * factor / experts as f64).ceil().clamp(1.0, (tokens * k).max(1) as f64) as i64;
+    (share + 3) / 4 * 4
 }
 
 /// Which pairs find room: `selected` `[T,K]` int64 -> `[T,K]` bool. Groups are `group` tokens, the last may be smaller. All

@@ -117,7 +117,8 @@ pub struct MoeConfig {
     pub experts: usize,
     /// Experts that a token uses, K, for both tasks; adaptive selection starts from it.
     pub k: usize,
-    /// How many tokens an expert takes, in units of an even share of a group's; null for as many as come (dropless).
+    /// How many tokens an expert takes, in units of an even share of a group's; null for as many as come (dropless). One
+    /// factor serves training and evaluation, where vmoe's evaluation has a larger one.
     pub capacity_factor: Option<f64>,
     pub router: RouterSharing,
     /// Standard deviation of the logits' noise in training, times E.
