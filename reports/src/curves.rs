@@ -58,6 +58,13 @@ fn is_training(row: &HistoryRow) -> bool {
     !row.phase.starts_with("eval") && !row.phase.starts_with("val")
 }
 
+/// Optimizer steps in which a task was trained, over all phases; 0 without a history.
+pub(crate) fn steps_trained(history: &History, task: &str) -> u64 {
+    let rows = || history.rows.iter().filter(|row| is_training(row) && row.task == task);
+    let last = |phase: &str| rows().filter(|row| row.phase == phase).map(|row| row.step).max().unwrap_or(0);
+    first_seen(rows().map(|row| row.phase.as_str())).into_iter().map(last).sum()
+}
+
 /// The figure of a task on a backbone; None when no cell has a loss for it.
 fn curve(cells: &[&RunCell], task: &str, backbone: &str, labels: &[&str], number: usize) -> Result<Option<Figure>> {
     let mut entries: Vec<(String, usize)> = Vec::new();
@@ -172,6 +179,19 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_of_all_phases_count() {
+        let mut history = History::default();
+        for (phase, step) in [("classification", 10), ("classification", 500), ("joint", 250), ("joint", 500)] {
+            history.push(step, phase, "classification", "cross_entropy", 1.0);
+        }
+        history.push(500, "joint", "detection", "mask", 1.0);
+        history.push(900, "eval", "detection", "AP", 1.0);
+        assert_eq!(steps_trained(&history, "classification"), 1000);
+        assert_eq!(steps_trained(&history, "detection"), 500);
+        assert_eq!(steps_trained(&History::default(), "detection"), 0);
+    }
 
     #[test]
     fn a_long_line_is_averaged_and_a_short_one_is_not() {

@@ -1,8 +1,11 @@
 //! The top of the report: what ran, which system is best, and what to be careful about, in sentences.
 
+use std::collections::BTreeMap;
+
 use adamv_store::CellState;
 use serde::Serialize;
 
+use crate::curves::steps_trained;
 use crate::group::{Group, Metric, first_seen, states};
 use crate::load::{Results, RunCell};
 use crate::number::{Estimate, count, fixed};
@@ -165,6 +168,7 @@ fn notes(results: &Results, groups: &[Group]) -> Vec<String> {
             ));
         }
     }
+    notes.extend(sets(groups).iter().flat_map(|set| budgets(set)));
     let skipped: u64 = done.iter().flat_map(|record| &record.data).map(|data| data.skipped_samples).sum();
     if skipped > 0 {
         notes.push("Broken samples were left out of some data: see Cells.".to_owned());
@@ -183,6 +187,30 @@ fn notes(results: &Results, groups: &[Group]) -> Vec<String> {
     }
     if results.cells().any(|cell| !cell.planned) && results.cells().any(|cell| cell.planned) {
         notes.push("Some cells are of an earlier plan of the run directory: see Cells.".to_owned());
+    }
+    notes
+}
+
+/// Which systems of a set were trained on a task for more steps than others.
+fn budgets(set: &[&Group]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for task in ["classification", "detection"] {
+        let mut by_steps: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+        for group in set {
+            let steps = group.cells.iter().map(|cell| steps_trained(&cell.history, task)).max().unwrap_or(0);
+            if steps > 0 {
+                by_steps.entry(steps).or_default().push(group.label());
+            }
+        }
+        if by_steps.len() > 1 {
+            let parts: Vec<String> =
+                by_steps.iter().rev().map(|(steps, names)| format!("{} {steps} steps", names.join(", "))).collect();
+            notes.push(format!(
+                "On {}, {task} was not trained equally long: {}. Part of a difference may come from that.",
+                set[0].id.backbone,
+                parts.join("; ")
+            ));
+        }
     }
     notes
 }

@@ -201,7 +201,10 @@ fn off_has_no_state_and_k_must_be_one_of_the_experts() {
     assert_eq!(Aes::start(&off, &Task::ALL, 10, 8, 2).unwrap(), None);
     for (experts, k) in [(8, 0), (8, 9), (0, 0), (0, 1)] {
         let message = Aes::start(&off, &Task::ALL, 10, experts, k).unwrap_err().to_string();
-        assert_eq!(message, format!("model.backbone.moe.k: {k} is not possible; give 1 to {experts}, the number of experts"));
+        assert_eq!(
+            message,
+            format!("model.backbone.moe.k: {k} is not possible; give 1 to {experts}, the number of experts")
+        );
     }
 }
 
