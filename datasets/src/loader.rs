@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ impl<B: Send + 'static> Loader<B> {
         })
     }
 
-    /// Time that `next` has spent waiting for a batch: how far the data was behind.
+    /// Time that `next` has spent waiting for a batch that was not ready: how far the data was behind.
     pub fn waited(&self) -> Duration {
         self.waited
     }
@@ -147,9 +147,17 @@ impl<B: Send + 'static> Iterator for Loader<B> {
     type Item = Result<B, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let start = Instant::now();
-        let received = self.batches.as_ref()?.recv();
-        self.waited += start.elapsed();
+        let batches = self.batches.as_ref()?;
+        // Taking a batch that is there wakes the loader's thread, which may run before this one goes on: no waiting.
+        let received = batches.try_recv().or_else(|nothing| match nothing {
+            TryRecvError::Empty => {
+                let start = Instant::now();
+                let received = batches.recv();
+                self.waited += start.elapsed();
+                received
+            }
+            TryRecvError::Disconnected => Err(RecvError),
+        });
         match received {
             Ok(batch) => {
                 if batch.is_err() {

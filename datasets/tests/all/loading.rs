@@ -205,6 +205,11 @@ fn waiting_is_measured() {
     let mut loader = Loader::train(counting(20, usize::MAX), 1, 0, 0, 5, 1);
     loader.next().unwrap().unwrap();
     assert!(loader.waited() >= Duration::from_millis(15));
+    // A batch that is there is not waited for.
+    let mut loader = Loader::train(counting(0, usize::MAX), 1, 0, 0, 5, 4);
+    std::thread::sleep(Duration::from_millis(50));
+    loader.next().unwrap().unwrap();
+    assert_eq!(loader.waited(), Duration::ZERO);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub fn images(pixels: Vec<f32>, side: usize, device: Device) -> Result<Tensor, E
     put(pixels, &[count, 3, side as i64, side as i64], device)
 }
 
-/// Images, and labels [B] int64. Takes the pixels out of the batch: they aren't copied.
+/// Images, and labels `[B]` int64. Takes the pixels out of the batch: they aren't copied.
 pub fn classification(batch: &mut ClassificationBatch, device: Device) -> Result<(Tensor, Tensor), EngineError> {
     let labels = batch.labels.clone();
     let count = labels.len() as i64;
