@@ -100,7 +100,7 @@ fn killed_again_and_again_and_still_the_same_bits() {
     let rising = "\
 by_system:
   adamv-moe:
-    {training.aes.every: 4, training.joint.learning_rate: 0.03, training.classification.steps: 4}
+    {training.aes.every: 4, training.joint.learning_rate: 0.03, training.first_stage.steps: 4}
 ";
     let used = same_bits("adamv-moe", 12, rising);
     let mut changes: Vec<_> = used.iter().flatten().collect();

@@ -27,14 +27,17 @@ fn the_real_suite_trains_every_system() {
         "training.classification.steps=24".into(),
         "training.detection.steps=24".into(),
         "training.joint.steps=24".into(),
+        "training.first_stage.steps=24".into(),
     ];
     let suite = suite();
     let mut arguments = vec!["run", suite.as_str(), "--out", "out"];
     arguments.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
     adamv(dir.path(), &arguments).expect(0);
-    for cell in ["stl-vit-micro-s0", "mtl-vit-vit-micro-s0", "adamv-moe-vit-micro-s0"] {
-        let record: Value =
-            serde_json::from_slice(&fs::read(dir.path().join("out").join(cell).join("record.json")).unwrap()).unwrap();
+    for cell in ["stl", "mtl-vit", "large-dense", "taps", "mtl-moe", "adamv-moe"] {
+        let record: Value = serde_json::from_slice(
+            &fs::read(dir.path().join(format!("out/{cell}-vit-micro-s0")).join("record.json")).unwrap(),
+        )
+        .unwrap();
         assert_eq!(record["status"], "done", "{record}");
         assert_eq!(record["metrics"]["classification"]["images"], 240);
         assert_eq!(record["metrics"]["detection"]["images"], 27);

@@ -90,6 +90,7 @@ training:
   classification: {steps: 6, learning_rate: 1e-3, warmup: 2, batch: {classification: 4}}
   detection: {steps: 6, learning_rate: 1e-3, warmup: 2, batch: {detection: 2}}
   joint: {steps: 6, learning_rate: 1e-3, warmup: 2, batch: {classification: 4, detection: 2}}
+  first_stage: {steps: 6, learning_rate: 1e-3, warmup: 2, batch: {classification: 4}}
   log_every: 2
   checkpoint_every: 3
 ";

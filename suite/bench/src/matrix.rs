@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use adamv_engine::CellConfig;
-use adamv_engine::config::{EvaluationConfig, TrainingConfig};
-use adamv_models::config::preset;
-use adamv_models::systems::default_experts;
+use adamv_engine::config::EvaluationConfig;
+use adamv_models::systems::preset;
 use serde::Serialize;
 use serde_yaml::Value;
 
@@ -53,9 +52,8 @@ fn resolve(suite: &Suite, sets: &[Override], place: &Place) -> Result<CellConfig
     let Place { system, backbone, variant: (index, variant), seed } = *place;
     let own = suite.file.by_system.get(system);
     let blame = Blame { suite, sets, system, own, index, variant };
-    let mut model = preset(backbone).map_err(|e| Failure::usage(e.to_string()))?;
-    model.backbone.moe = default_experts(system).map_err(|e| Failure::usage(e.to_string()))?;
-    let training = TrainingConfig { aes: CellConfig::default_aes(system)?, ..TrainingConfig::default() };
+    let model = preset(system, backbone).map_err(|e| Failure::usage(e.to_string()))?;
+    let training = CellConfig::default_training(system)?;
     let mut config = plain(&serde_json::json!({
         "suite": suite.file.name,
         "task_version": suite.file.task_version,

@@ -58,7 +58,7 @@ pub fn plan(config: &CellConfig) -> Result<CellPlan, EngineError> {
     config.validate()?;
     let system =
         guarded(|| Ok(systems::build(&config.system, &config.model, classes(config), config.seed, Device::Cpu)?))?;
-    let phases = system.phases().iter().map(|phase| PhasePlan {
+    let phases = system.phases(config.training.two_stages).iter().map(|phase| PhasePlan {
         name: phase.name.into(),
         steps: schedule_of(config, phase).steps,
         tasks: phase.tasks.to_vec(),
@@ -238,6 +238,7 @@ fn protocol(config: &CellConfig, fingerprints: &[&str]) -> Value {
             "classification": budget(&training.classification),
             "detection": budget(&training.detection),
             "joint": budget(&training.joint),
+            "first_stage": budget(&training.first_stage),
         },
     })
 }

@@ -59,16 +59,21 @@ impl Default for ScheduleConfig {
     }
 }
 
-/// How a cell is trained. Which of the three schedules a phase follows depends on the tasks it trains.
+/// How a cell is trained. Which of the four schedules a phase follows depends on its stage and on the tasks it trains.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
-    /// Phases that train classification alone.
+    /// Classification of systems that train each task by itself.
     pub classification: ScheduleConfig,
-    /// Phases that train detection alone.
+    /// Detection of systems that train each task by itself.
     pub detection: ScheduleConfig,
-    /// Phases that train both, one batch of each task a step.
+    /// Both tasks, one batch of each a step.
     pub joint: ScheduleConfig,
+    /// Classification alone before both tasks, in systems of two stages.
+    pub first_stage: ScheduleConfig,
+    /// Whether systems whose tasks share weights train classification alone before both tasks. In a suite, cells of `taps` and
+    /// `adamv-moe` do unless they say otherwise (paper.md section 5).
+    pub two_stages: bool,
     pub precision: Precision,
     /// Only deterministic kernels: the same config and seed give the same weights on the same machine.
     pub deterministic: bool,
@@ -93,13 +98,12 @@ pub struct TrainingConfig {
 
 impl Default for TrainingConfig {
     fn default() -> Self {
+        let classification =
+            ScheduleConfig { steps: 300_000, warmup: 20_000, weight_decay: 6e-3, ..ScheduleConfig::default() };
         Self {
-            classification: ScheduleConfig {
-                steps: 300_000,
-                warmup: 20_000,
-                weight_decay: 6e-3,
-                ..ScheduleConfig::default()
-            },
+            first_stage: classification.clone(),
+            two_stages: false,
+            classification,
             detection: ScheduleConfig {
                 warmup: 2_000,
                 weight_decay: 1e-4,
@@ -193,9 +197,11 @@ impl CellConfig {
         self.evaluation.validate()
     }
 
-    /// What `system` has of adaptive expert selection where nothing is said of it.
-    pub fn default_aes(system: &str) -> Result<Option<AesConfig>, EngineError> {
-        Ok(adamv_models::systems::entry(system)?.adaptive.then(AesConfig::default))
+    /// How `system` is trained where nothing is said of it.
+    pub fn default_training(system: &str) -> Result<TrainingConfig, EngineError> {
+        let entry = adamv_models::systems::entry(system)?;
+        let aes = entry.adaptive.then(AesConfig::default);
+        Ok(TrainingConfig { aes, two_stages: entry.two_stages, ..TrainingConfig::default() })
     }
 }
 
@@ -218,9 +224,12 @@ impl BatchSizes {
 
 impl TrainingConfig {
     fn validate(&self) -> Result<(), EngineError> {
-        for (name, schedule) in
-            [("classification", &self.classification), ("detection", &self.detection), ("joint", &self.joint)]
-        {
+        for (name, schedule) in [
+            ("classification", &self.classification),
+            ("detection", &self.detection),
+            ("joint", &self.joint),
+            ("first_stage", &self.first_stage),
+        ] {
             let key = |field: &str| format!("training.{name}.{field}");
             check(schedule.steps > 0, &key("steps"), schedule.steps, "1 or more")?;
             check(

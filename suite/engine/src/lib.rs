@@ -14,6 +14,7 @@ mod evaluate;
 mod experts;
 mod features;
 mod guard;
+mod indicators;
 pub mod optimizer;
 mod predict;
 mod progress;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adamv_datasets::{BatchSource, ClassificationBatch, DetectionBatch, Loader, Task};
-use adamv_models::systems::{Phase, System};
+use adamv_models::params::Param;
+use adamv_models::systems::{Phase, Stage, System};
 use adamv_models::vit::{Intermediates, Mode};
 use adamv_native::autocast_bf16;
 use adamv_store::{CellDir, History};
@@ -19,6 +20,7 @@ use crate::data::CellData;
 use crate::error::EngineError;
 use crate::experts::{Collapse, ExpertUse};
 use crate::guard::Guard;
+use crate::indicators::Scores;
 use crate::optimizer::Optimizer;
 use crate::progress::Progress;
 use crate::schedule::learning_rate;
@@ -26,11 +28,12 @@ use crate::schedule::learning_rate;
 /// One loss term of a step: its task, its name, a scalar on the device.
 pub type Term = (Option<Task>, String, Tensor);
 
-/// The schedule that a phase follows: that of the tasks it trains.
+/// The schedule that a phase follows: that of its stage and of the tasks it trains.
 pub fn schedule_of<'a>(config: &'a CellConfig, phase: &Phase) -> &'a ScheduleConfig {
-    match phase.tasks {
-        [Task::Classification] => &config.training.classification,
-        [Task::Detection] => &config.training.detection,
+    match (phase.stage, phase.tasks) {
+        (Stage::First, _) => &config.training.first_stage,
+        (_, [Task::Classification]) => &config.training.classification,
+        (_, [Task::Detection]) => &config.training.detection,
         _ => &config.training.joint,
     }
 }
@@ -54,6 +57,7 @@ struct Passed {
     terms: Vec<Term>,
     samples: Vec<usize>,
     experts: Option<ExpertUse>,
+    scores: Option<Scores>,
 }
 
 /// Batches of one task, in order.
@@ -67,7 +71,7 @@ impl Trainer<'_> {
         let checkpoints = Checkpoints::new(self.cell.checkpoints());
         let mut history = resume_history(&self.cell.history(), &position)?;
         self.data.restore_skipped(&position.skipped);
-        let phases = self.system.phases();
+        let phases = self.system.phases(self.config.training.two_stages);
         self.use_experts(position.aes.as_ref())?;
         while let Some(phase) = phases.get(position.phase) {
             if position.step == 0 {
@@ -93,9 +97,15 @@ impl Trainer<'_> {
     ) -> Result<(), EngineError> {
         let training = &self.config.training;
         let schedule = schedule_of(self.config, phase);
-        let trained = |name: &str| phase.tasks.iter().any(|&task| self.system.activates(name, task).is_some());
-        let params = self.system.params().iter().filter(|p| trained(&p.name));
-        let mut optimizer = Optimizer::new(params, training, schedule.weight_decay, position.step);
+        let (trained, frozen): (Vec<&Param>, Vec<&Param>) =
+            self.system.params().iter().partition(|p| self.system.trains(&p.name, phase));
+        // Gradients that no step would use aren't computed, nor gathered from phase to phase.
+        for (params, wanted) in [(&trained, true), (&frozen, false)] {
+            for param in params {
+                let _same = param.tensor.set_requires_grad(wanted);
+            }
+        }
+        let mut optimizer = Optimizer::new(trained.into_iter(), training, schedule.weight_decay, position.step);
         if position.step > 0 {
             checkpoints.load_state(position, Some(&optimizer), self.device)?;
         } else {
@@ -117,15 +127,16 @@ impl Trainer<'_> {
             let log = save || last || adapt || (step + 1).is_multiple_of(training.log_every);
             let rate = learning_rate(schedule, step);
             let mut losses: Vec<Term> = Vec::new();
-            let (mut samples, mut used) = (Vec::new(), Vec::new());
+            let (mut samples, mut used, mut scored) = (Vec::new(), Vec::new(), Vec::new());
             for source in &mut sources {
-                let passed = self.forward(source, log)?;
+                let passed = self.forward(source, phase, step, log)?;
                 // One backward pass a task: its graph is freed before the next task's is built.
                 self.weighted(passed.task, &passed.terms).f_backward()?;
                 position.images += passed.samples.len() as u64;
                 samples.push((passed.task, passed.samples));
                 losses.extend(passed.terms);
                 used.extend(passed.experts);
+                scored.extend(passed.scores);
             }
             let norm = optimizer.step(rate)?;
             losses.push((None, "gradient_norm".into(), norm));
@@ -143,6 +154,9 @@ impl Trainer<'_> {
                     for collapse in used.write(position.step, phase.name, history)? {
                         warnings.say(&collapse, progress);
                     }
+                }
+                for scores in &scored {
+                    scores.write(position.step, phase.name, history)?;
                 }
                 if let Some(share) = share.take(self.waited(&sources)).filter(|_| step > first) {
                     history.push(position.step, phase.name, "", DATA_WAIT_SHARE, share);
@@ -171,9 +185,9 @@ impl Trainer<'_> {
         optimizer.adopt_average()
     }
 
-    /// Loss terms of the next batch of a task, those that balance its experts included; with `observe` also how these
-    /// were used.
-    fn forward(&self, source: &mut Source, observe: bool) -> Result<Passed, EngineError> {
+    /// Loss terms of the next batch of a task after `step` steps of `phase`, those that balance its experts or keep its deltas
+    /// few included; with `observe` also how these were used.
+    fn forward(&self, source: &mut Source, phase: &Phase, step: u64, observe: bool) -> Result<Passed, EngineError> {
         let (task, mut terms, samples, out) = match source {
             Source::Classification(loader) => {
                 let mut batch = next(loader)?;
@@ -191,7 +205,14 @@ impl Trainer<'_> {
             terms.push((Some(task), "expert_balance".into(), experts.auxiliary_loss(&out)));
             used = if observe { ExpertUse::of(task, experts, &out) } else { None };
         }
-        Ok(Passed { task, terms, samples, experts: used })
+        let mut scores = None;
+        // A first stage has no deltas yet.
+        if let Some(indicators) = self.system.indicators().filter(|_| phase.stage != Stage::First) {
+            let epochs = (step * samples.len() as u64) as f64 / self.train_samples(task) as f64;
+            terms.extend(indicators.penalty(task, epochs).map(|loss| (Some(task), "indicator_penalty".into(), loss)));
+            scores = observe.then(|| Scores::of(task, indicators));
+        }
+        Ok(Passed { task, terms, samples, experts: used, scores })
     }
 
     /// Loss of a batch, whose pixels are taken, and what was computed on the way.
@@ -246,6 +267,13 @@ impl Trainer<'_> {
                 let data = Arc::clone(&self.data.detection.train);
                 Source::Detection(Loader::train(data, size, seed, step, schedule.steps, prefetch))
             }
+        }
+    }
+
+    fn train_samples(&self, task: Task) -> usize {
+        match task {
+            Task::Classification => self.data.classification.train.len(),
+            Task::Detection => self.data.detection.train.len(),
         }
     }
 

@@ -10,7 +10,7 @@ use adamv_engine::{
     CellConfig, Context, EngineError, EvaluationConfig, FeaturesBackbone, FeaturesConfig, Precision, Progress,
     ScheduleConfig, TrainingConfig, features, predict, run_cell,
 };
-use adamv_models::config::{Pool, preset};
+use adamv_models::config::{Pool, TapsConfig, preset};
 use adamv_models::weights;
 use adamv_store::{CellDir, History, HistoryRow, Record, write_record};
 use serde_json::json;
@@ -48,6 +48,7 @@ fn tiny(system: &str) -> CellConfig {
             classification: schedule(7),
             detection: schedule(8),
             joint: schedule(9),
+            first_stage: schedule(7),
             log_every: 2,
             checkpoint_every: 3,
             ..TrainingConfig::default()
@@ -61,6 +62,15 @@ fn adaptive() -> CellConfig {
     let mut config = tiny("adamv-moe");
     config.training.aes = Some(AesConfig { every: 2, ..AesConfig::default() });
     config.training.joint.learning_rate = 0.03;
+    config.training.two_stages = true;
+    config
+}
+
+/// TAPS, whose scores cross the threshold while it trains.
+fn adapting() -> CellConfig {
+    let mut config = tiny("taps");
+    config.model.backbone.taps = Some(TapsConfig { indicator: Some(0.055), ..TapsConfig::default() });
+    config.training.two_stages = true;
     config
 }
 
@@ -100,10 +110,13 @@ impl Progress for StopAfter {
 fn a_resumed_cell_equals_an_uninterrupted_one_bit_for_bit() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    for (system, precision, ema) in
-        [("stl", Precision::F32, 0.9), ("mtl-vit", Precision::Bf16, 0.0), ("adamv-moe", Precision::F32, 0.9)]
-    {
-        let mut config = if system == "adamv-moe" { adaptive() } else { tiny(system) };
+    for (mut config, precision, ema) in [
+        (tiny("stl"), Precision::F32, 0.9),
+        (tiny("mtl-vit"), Precision::Bf16, 0.0),
+        (adaptive(), Precision::F32, 0.9),
+        (adapting(), Precision::F32, 0.9),
+    ] {
+        let system = config.system.clone();
         (config.training.precision, config.training.ema_decay) = (precision, ema);
         let whole = format!("{system}-whole");
         let record = run(root, &whole, &config, &mut ()).unwrap();
@@ -132,6 +145,54 @@ fn a_resumed_cell_equals_an_uninterrupted_one_bit_for_bit() {
 }
 
 #[test]
+fn deltas_are_trained_after_the_weights_they_add_to() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = adapting();
+    config.training.log_every = 1;
+    // What the first stage of 7 steps leaves: the same cell, stopped at the second one's first report.
+    let stopped = run(root.path(), "first", &config, &mut StopAfter(8)).unwrap_err();
+    assert!(stopped.to_string().contains("stopped on purpose"), "{stopped}");
+    let record = run(root.path(), "whole", &config, &mut ()).unwrap();
+    let weights = |file: PathBuf| weights::read(&file).unwrap();
+    let last = weights(root.path().join("whole/checkpoints/final.safetensors"));
+    let first = std::fs::read_dir(root.path().join("first/checkpoints")).unwrap().map(|entry| entry.unwrap().path());
+    let first: Vec<PathBuf> = first.filter(|path| path.to_string_lossy().contains("weights")).collect();
+    let first = weights(first.into_iter().max().unwrap());
+    for (name, weight) in &last {
+        let moved = *weight != first[name];
+        let frozen = name.starts_with("blocks.") && name.contains(".mlp.") && name.ends_with(".weight");
+        assert_eq!(moved, !frozen, "{name}");
+        if name.contains(".delta.") {
+            assert_eq!(first[name].abs().max().double_value(&[]), 0.0, "{name} was trained in the first stage");
+        }
+    }
+    // Penalty and scores are rows of the second stage; the shares follow from the scores.
+    let rows = History::read(&CellDir::new(root.path().join("whole")).history()).unwrap().rows;
+    let of = |task: Task, metric: &str| -> Vec<(u64, f64)> {
+        let wanted = |r: &&HistoryRow| r.task == task.as_str() && r.metric == metric;
+        assert!(rows.iter().filter(wanted).all(|r| r.phase == "joint"), "{metric}");
+        rows.iter().filter(wanted).map(|r| (r.step, r.value)).collect()
+    };
+    for task in Task::ALL {
+        let names = ["0.mlp.fc1", "0.mlp.fc2", "1.mlp.fc1", "1.mlp.fc2"];
+        let scores = names.map(|name| of(task, &format!("indicator.{name}")));
+        let shares = of(task, "adapted_share");
+        let penalties = of(task, "indicator_penalty");
+        assert_eq!(shares.len(), scores[0].len());
+        for (i, (step, share)) in shares.iter().enumerate() {
+            let now = scores.each_ref().map(|scores| scores[i].1);
+            assert_eq!(*share, now.iter().filter(|s| **s as f32 >= 0.05).count() as f64 / 4.0, "{step}");
+            let penalty = penalties.iter().find(|(at, _)| at == step).unwrap().1;
+            assert!((penalty - 0.025 * now.iter().map(|s| s.abs()).sum::<f64>() / 4.0).abs() < 1e-8, "{step}");
+        }
+        assert_eq!(shares[0].1, 1.0);
+        assert!(shares.last().unwrap().1 < 1.0, "no score of {task} fell below the threshold: {scores:?}");
+    }
+    let activated = |cost: usize| record.cost[cost].params_activated_backbone;
+    assert!(activated(0) < record.cost[0].params_total && activated(1) < record.cost[1].params_total);
+}
+
+#[test]
 fn experts_are_selected_on_schedule_and_every_change_is_explained() {
     let root = tempfile::tempdir().unwrap();
     let config = adaptive();
@@ -142,7 +203,7 @@ fn experts_are_selected_on_schedule_and_every_change_is_explained() {
             let wanted = |r: &&HistoryRow| r.phase == phase && r.task == task.as_str() && r.metric == metric;
             rows.iter().filter(wanted).map(|r| (r.step, r.value)).collect()
         };
-        assert_eq!(of("classification", "aes_loss"), []);
+        assert_eq!(of("first-stage", "aes_loss"), []);
         let evaluated: Vec<u64> = of("joint", "aes_loss").iter().map(|(step, _)| *step).collect();
         assert_eq!(evaluated, [2, 4, 6, 8]);
         let reasons = of("joint", "aes_reason");

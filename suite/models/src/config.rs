@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
 pub use crate::moe::config::{ExpertInit, MoeConfig, MoeLayers, RouterSharing};
+pub use crate::taps::{Frozen, TapsConfig, TapsSettings};
 
 /// How the tokens of an image become one vector for classification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +15,7 @@ pub use crate::moe::config::{ExpertInit, MoeConfig, MoeLayers, RouterSharing};
 pub enum Pool {
     /// Mean over all tokens after the last LayerNorm (the paper's choice).
     Mean,
-    /// A class token of its own, as in the first ViT.
+    /// A class token of its own, as in the first ViT; detection has none, which has no place for it in a feature map.
     Token,
 }
 
@@ -37,11 +38,23 @@ pub struct BackboneConfig {
     pub drop_path: f64,
     /// Experts in place of some blocks' MLPs; null for dense blocks only, or for what the system has by default.
     pub moe: Option<MoeConfig>,
+    /// Deltas of each task on the MLPs' weights; null for none, or for what the system has by default.
+    pub taps: Option<TapsConfig>,
 }
 
 impl Default for BackboneConfig {
     fn default() -> Self {
-        Self { depth: 12, width: 384, heads: 6, mlp: 1536, pool: Pool::Mean, windows: 1, drop_path: 0.0, moe: None }
+        Self {
+            depth: 12,
+            width: 384,
+            heads: 6,
+            mlp: 1536,
+            pool: Pool::Mean,
+            windows: 1,
+            drop_path: 0.0,
+            moe: None,
+            taps: None,
+        }
     }
 }
 
@@ -224,12 +237,6 @@ impl ModelConfig {
     /// Checks every value and every pair of values that must fit; the error names key, value and range.
     pub fn validate(&self) -> Result<(), ModelError> {
         self.validate_backbone()?;
-        check(
-            self.backbone.pool == Pool::Mean,
-            "model.backbone.pool",
-            "token",
-            "mean for systems that detect (a class token has no place in a feature map)",
-        )?;
         self.detector.validate(self.inputs.detection.patch_size)
     }
 
@@ -247,6 +254,9 @@ impl ModelConfig {
         check((0.0..1.0).contains(&rate), "model.backbone.drop_path", rate, "0 or more and less than 1")?;
         if let Some(moe) = &b.moe {
             moe.validate(b.depth)?;
+        }
+        if let Some(taps) = &b.taps {
+            taps.validate()?;
         }
         check(
             b.windows == 1 || b.pool == Pool::Mean,

@@ -14,6 +14,7 @@ pub mod layers;
 pub mod moe;
 pub mod params;
 pub mod systems;
+pub mod taps;
 pub mod vit;
 pub mod weights;
 

@@ -14,6 +14,7 @@ use tch::{Device, Tensor};
 pub enum Init {
     Zeros,
     Ones,
+    Constant(f64),
     /// Normal with this standard deviation.
     Normal(f64),
     /// Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot), for linear layers [out, in].
@@ -123,6 +124,7 @@ impl Scope<'_> {
         match init {
             Init::Zeros => vec![0.0; size.iter().product()],
             Init::Ones => vec![1.0; size.iter().product()],
+            Init::Constant(value) => vec![value as f32; size.iter().product()],
             Init::Normal(std) => normal(std),
             Init::Glorot => {
                 let bound = (6.0 / (fan_in + size[0] as f64)).sqrt();

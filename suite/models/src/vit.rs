@@ -10,6 +10,7 @@ use crate::config::{BackboneConfig, InputConfig, Pool};
 use crate::layers::{Conv, LayerNorm, Linear};
 use crate::moe::{MoeLayer, Route, Routing};
 use crate::params::{Init, Scope};
+use crate::taps::{AdaptedLinear, AdaptedMlp};
 
 /// Training draws stochastic depth and samples; evaluation draws nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +111,7 @@ impl Mlp {
 enum FeedForward {
     Dense(Mlp),
     Experts(MoeLayer),
+    Adapted(AdaptedMlp),
 }
 
 /// Pre-LN block: x + SA(LN x), then x + FF(LN x).
@@ -126,13 +128,17 @@ impl Block {
     /// Block `i` of the backbone, for `tasks`.
     fn new(mut scope: Scope, config: &BackboneConfig, i: usize, tasks: &[Task]) -> Self {
         let moe = config.moe.as_ref().filter(|moe| moe.layers.blocks(config.depth).contains(&i));
+        let (width, hidden) = (config.width, config.mlp);
         Self {
-            norm1: LayerNorm::new(scope.sub("norm1"), config.width),
-            attn: Attention::new(scope.sub("attn"), config.width, config.heads),
-            norm2: LayerNorm::new(scope.sub("norm2"), config.width),
-            feed_forward: match moe {
-                None => FeedForward::Dense(Mlp::new(scope.sub("mlp"), config.width, config.mlp)),
-                Some(moe) => FeedForward::Experts(MoeLayer::new(scope, config.width, config.mlp, moe, tasks)),
+            norm1: LayerNorm::new(scope.sub("norm1"), width),
+            attn: Attention::new(scope.sub("attn"), width, config.heads),
+            norm2: LayerNorm::new(scope.sub("norm2"), width),
+            feed_forward: match (moe, &config.taps) {
+                (Some(moe), _) => FeedForward::Experts(MoeLayer::new(scope, width, hidden, moe, tasks)),
+                (None, Some(taps)) => {
+                    FeedForward::Adapted(AdaptedMlp::new(scope.sub("mlp"), width, hidden, &taps.values(), tasks))
+                }
+                (None, None) => FeedForward::Dense(Mlp::new(scope.sub("mlp"), width, hidden)),
             },
             drop: config.drop_path * i as f64 / (config.depth.max(2) - 1) as f64,
         }
@@ -144,6 +150,7 @@ impl Block {
         let normed = self.norm2.forward(&x);
         let (branch, routing) = match &self.feed_forward {
             FeedForward::Dense(mlp) => (mlp.forward(&normed), None),
+            FeedForward::Adapted(mlp) => (mlp.forward(&normed, route.task), None),
             FeedForward::Experts(moe) => {
                 let (branch, routing) = moe.forward(&normed, windows, route, mode);
                 (branch, Some(routing))
@@ -201,6 +208,17 @@ impl Trunk {
             }
         }
         (self.norm.forward(&self.merge(&x)), out)
+    }
+
+    /// The layers that tasks adapt, by the name of their place, such as `3.mlp.fc1`.
+    pub fn adapted(&self) -> impl Iterator<Item = (String, &AdaptedLinear)> {
+        self.blocks.iter().enumerate().flat_map(|(i, block)| {
+            let mlp = match &block.feed_forward {
+                FeedForward::Adapted(mlp) => Some(mlp),
+                FeedForward::Dense(_) | FeedForward::Experts(_) => None,
+            };
+            mlp.into_iter().flat_map(AdaptedMlp::layers).map(move |(name, layer)| (format!("{i}.mlp.{name}"), layer))
+        })
     }
 
     /// Tokens `[B,N,D]` -> one vector per image `[B,D]`.

@@ -1,7 +1,7 @@
 //! The systems: which weights they have, which a task touches, and that training reaches all of them.
 
 use adamv_datasets::Task;
-use adamv_models::config::{BACKBONES, Classes, ModelConfig, MoeConfig, MoeLayers, preset};
+use adamv_models::config::{BACKBONES, Classes, ModelConfig, MoeConfig, MoeLayers, Pool, preset};
 use adamv_models::detection::sampling::balanced;
 use adamv_models::detection::{Limits, Targets};
 use adamv_models::systems::{self, Entry, Part, SYSTEMS, System};
@@ -42,6 +42,10 @@ fn every_weight_is_reached_by_the_gradient_of_a_task_that_activates_it() {
     for Entry { name, .. } in SYSTEMS {
         for stages in [1, 3] {
             let system = build(name, &tiny(stages));
+            // A delta of zero leaves its score without a gradient.
+            for param in system.params().iter().filter(|p| p.name.contains(".delta.")) {
+                let _filled = tch::no_grad(|| param.tensor.shallow_clone().fill_(0.01));
+            }
             for task in Task::ALL {
                 let (images, targets) = batch();
                 let terms: Vec<Tensor> = match task {
@@ -85,7 +89,8 @@ fn losses_are_named_and_finite_without_any_object() {
 #[test]
 fn stl_shares_nothing_and_mtl_shares_the_trunk() {
     // MoE: 8 weights of a block besides the MLP's 4, which the experts' 4 replace.
-    for (name, shared) in [("stl", 0), ("mtl-vit", 2 * 12 + 2), ("mtl-moe", 2 * 12 + 2), ("adamv-moe", 2 * 12 + 2)] {
+    for Entry { name, .. } in SYSTEMS {
+        let shared = if name == "stl" { 0 } else { 2 * 12 + 2 };
         let system = build(name, &tiny(1));
         let both = system.params().iter().filter(|p| Task::ALL.iter().all(|&t| system.activates(&p.name, t).is_some()));
         assert_eq!(both.count(), shared, "{name}: 12 weights a block, 2 of the last norm");
@@ -112,6 +117,41 @@ fn backbones_have_the_published_sizes() {
         let system = build("mtl-vit", &preset(name).unwrap());
         let backbone = |weight: &str| system.activates(weight, Task::Classification) == Some(Part::Backbone);
         assert_eq!(system.params().count(backbone), expected, "{name}");
+    }
+}
+
+#[test]
+fn large_dense_is_wider() {
+    for name in BACKBONES {
+        let (plain, wide) = (preset(name).unwrap(), systems::preset("large-dense", name).unwrap());
+        // paper.md section 2; the small ones by the same factor as most.
+        let width = match name {
+            "vit-base" => 900,
+            "vit-mini" => 240,
+            "vit-micro" => 120,
+            _ => 480,
+        };
+        assert_eq!((wide.backbone.width, wide.backbone.mlp), (width, 4 * width), "{name}");
+        assert_eq!((wide.backbone.heads, wide.backbone.depth), (plain.backbone.heads, plain.backbone.depth), "{name}");
+        systems::resolve("large-dense", &wide).unwrap();
+        assert_eq!(systems::preset("mtl-vit", name).unwrap(), plain);
+    }
+}
+
+#[test]
+fn a_class_token_is_classifications_alone() {
+    let mut config = tiny(1);
+    config.backbone.pool = Pool::Token;
+    for name in ["stl", "mtl-vit"] {
+        let (token, mean) = (build(name, &config), build(name, &tiny(1)));
+        let images = Tensor::rand([2, 3, 64, 64], (Kind::Float, Device::Cpu));
+        let of = |system: &dyn System, task| system.params_activated(task, Part::Backbone);
+        // The token and its position.
+        assert_eq!(of(&*token, Task::Classification), of(&*mean, Task::Classification) + 2 * 96, "{name}");
+        assert_eq!(of(&*token, Task::Detection), of(&*mean, Task::Detection), "{name}");
+        let (logits, out) = token.classify(&images, Mode::Evaluate);
+        assert_eq!((logits.size(), out["blocks.0"].size()), (vec![2, 6], vec![2, 65, 96]));
+        assert_eq!(token.feature_map(&images, Mode::Evaluate).0, mean.feature_map(&images, Mode::Evaluate).0, "{name}");
     }
 }
 
@@ -146,7 +186,7 @@ fn experts_are_the_systems_own_unless_given() {
     let own = moe("mtl-moe", None).unwrap().unwrap();
     assert_eq!((own.experts, own.k, own.mlp), (16, 4, Some(96)));
     // Laid over the defaults: eight experts, still quarters of the MLP.
-    let defaults = systems::default_experts("mtl-moe").unwrap().unwrap();
+    let defaults = systems::preset("mtl-moe", "vit-micro").unwrap().backbone.moe.unwrap();
     let eight = moe("mtl-moe", Some(MoeConfig { experts: 8, ..defaults })).unwrap().unwrap();
     assert_eq!(eight, MoeConfig { experts: 8, ..own });
     let wide = moe("mtl-moe", Some(MoeConfig { mlp: Some(12), ..MoeConfig::default() })).unwrap().unwrap();

@@ -1,18 +1,10 @@
 //! MTL-MoE, which is M3ViT (Liang et al., NeurIPS 2022; paper.md section 7): a router per task, 4 of 16 experts, each a
 //! quarter of the MLP so that a token costs what it costs in the dense layer. K never changes.
 
-use super::shared_trunk::{JOINT, SharedTrunk};
-use super::{Entry, Phase};
+use super::{Entry, SHARED_TRUNK};
 use crate::config::{BackboneConfig, ExpertInit, MoeConfig};
 
-const PHASES: &[Phase] = &[JOINT];
-
-pub(super) const ENTRY: Entry = Entry {
-    name: "mtl-moe",
-    experts: Some(experts),
-    adaptive: false,
-    build: |config, classes, seed, device| SharedTrunk::boxed(config, classes, seed, device, PHASES),
-};
+pub(super) const ENTRY: Entry = Entry { name: "mtl-moe", experts: Some(experts), ..SHARED_TRUNK };
 
 fn experts(backbone: &BackboneConfig) -> MoeConfig {
     MoeConfig {

@@ -4,46 +4,45 @@
 use adamv_datasets::Task;
 use tch::{Device, Tensor};
 
-use super::{Part, Phase, System, part};
+use super::{Part, Phase, Stage, System, embedding, part};
 use crate::config::{Classes, ModelConfig};
 use crate::detection::Detector;
 use crate::layers::Linear;
 use crate::moe::{ExpertSelection, Route};
 use crate::params::{Init, Params};
+use crate::taps::Indicators;
 use crate::vit::{Embedding, Intermediates, Mode, Trunk};
 
 pub(super) struct SharedTrunk {
     params: Params,
-    phases: &'static [Phase],
     classification: Embedding,
     detection: Embedding,
     trunk: Trunk,
     experts: Option<ExpertSelection>,
+    indicators: Option<Indicators>,
     head: Linear,
     detector: Detector,
 }
 
-/// One batch of each task every step, from the beginning to the end.
-pub(super) const JOINT: Phase = Phase { name: "joint", tasks: &Task::ALL };
+const FIRST: Phase = Phase { name: "first-stage", tasks: &[Task::Classification], stage: Stage::First };
+/// One batch of each task every step.
+const JOINT: Phase = Phase { name: "joint", tasks: &Task::ALL, stage: Stage::Only };
+const ONE_STAGE: &[Phase] = &[JOINT];
+const TWO_STAGES: &[Phase] = &[FIRST, Phase { stage: Stage::Second, ..JOINT }];
 
 impl SharedTrunk {
-    pub fn boxed(
-        config: &ModelConfig,
-        classes: Classes,
-        seed: u64,
-        device: Device,
-        phases: &'static [Phase],
-    ) -> Box<dyn System> {
+    pub fn boxed(config: &ModelConfig, classes: Classes, seed: u64, device: Device) -> Box<dyn System> {
         let backbone = &config.backbone;
         let mut params = Params::new(seed, device);
         let mut root = params.root();
-        let mut embedding = |task: Task| Embedding::new(root.sub("embed").sub(task), backbone, config.inputs.of(task));
-        let (classification, detection) = (embedding(Task::Classification), embedding(Task::Detection));
+        let mut own = |task: Task| embedding(root.sub("embed").sub(task), config, task);
+        let (classification, detection) = (own(Task::Classification), own(Task::Detection));
         let trunk = Trunk::new(params.root(), backbone, &Task::ALL);
         let experts = backbone.moe.as_ref().map(|moe| ExpertSelection::new(backbone, moe));
+        let indicators = backbone.taps.as_ref().map(|taps| Indicators::new(&trunk, taps.values()));
         let head = Linear::new(params.root().sub("head"), backbone.width, classes.classification, Init::Normal(0.01));
         let detector = Detector::new(params.root().sub("detector"), config, classes.detection, device);
-        Box::new(Self { params, phases, classification, detection, trunk, experts, head, detector })
+        Box::new(Self { params, classification, detection, trunk, experts, indicators, head, detector })
     }
 
     fn route(&self, task: Task) -> Route {
@@ -56,8 +55,8 @@ impl System for SharedTrunk {
         &self.params
     }
 
-    fn phases(&self) -> &'static [Phase] {
-        self.phases
+    fn phases(&self, two_stages: bool) -> &'static [Phase] {
+        if two_stages { TWO_STAGES } else { ONE_STAGE }
     }
 
     fn classify(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
@@ -81,6 +80,7 @@ impl System for SharedTrunk {
             ["head", ..] => Some(Task::Classification.as_str()),
             ["detector", ..] => Some(Task::Detection.as_str()),
             ["blocks", _, "moe", "routers", owner, ..] if owner != "shared" => Some(owner),
+            ["blocks", _, "mlp", _, "delta" | "indicator", owner] => Some(owner),
             _ => None,
         };
         owner.is_none_or(|owner| owner == task.as_str()).then(|| part(weight))
@@ -88,5 +88,9 @@ impl System for SharedTrunk {
 
     fn experts(&self) -> Option<&ExpertSelection> {
         self.experts.as_ref()
+    }
+
+    fn indicators(&self) -> Option<&Indicators> {
+        self.indicators.as_ref()
     }
 }

@@ -3,7 +3,7 @@
 use adamv_datasets::Task;
 use tch::{Device, Tensor};
 
-use super::{Entry, Part, Phase, System, part};
+use super::{Entry, Part, Phase, SHARED_TRUNK, Stage, System, embedding, part};
 use crate::config::{Classes, ModelConfig};
 use crate::detection::Detector;
 use crate::layers::Linear;
@@ -19,14 +19,14 @@ struct Stl {
     detector: Detector,
 }
 
-pub(super) const ENTRY: Entry = Entry { name: "stl", experts: None, adaptive: false, build };
+pub(super) const ENTRY: Entry = Entry { name: "stl", build, ..SHARED_TRUNK };
 
 fn build(config: &ModelConfig, classes: Classes, seed: u64, device: Device) -> Box<dyn System> {
     let mut params = Params::new(seed, device);
     let mut network = |task: Task| {
         let mut root = params.root();
         let mut scope = root.sub(task);
-        let embedding = Embedding::new(scope.reborrow(), &config.backbone, config.inputs.of(task));
+        let embedding = embedding(scope.reborrow(), config, task);
         (embedding, Trunk::new(scope, &config.backbone, &[task]))
     };
     let (classification, detection) = (network(Task::Classification), network(Task::Detection));
@@ -46,10 +46,11 @@ impl System for Stl {
         &self.params
     }
 
-    fn phases(&self) -> &'static [Phase] {
+    /// Two networks have nothing to hand on from one stage to another.
+    fn phases(&self, _two_stages: bool) -> &'static [Phase] {
         &[
-            Phase { name: "classification", tasks: &[Task::Classification] },
-            Phase { name: "detection", tasks: &[Task::Detection] },
+            Phase { name: "classification", tasks: &[Task::Classification], stage: Stage::Only },
+            Phase { name: "detection", tasks: &[Task::Detection], stage: Stage::Only },
         ]
     }
 
