@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{TINY, adamv, bench, folder, outcome, with_suite};
+use serde_json::Value;
 
 #[test]
 fn help_and_version() {
@@ -247,4 +248,63 @@ fn a_closed_stdout_is_no_panic() {
         let output = bench(dir.path()).arg(command).stdout(writer).stderr(Stdio::piped()).output().unwrap();
         outcome(output).expect(1).says("stdout can't be written");
     }
+}
+
+#[test]
+fn cost_needs_no_data_and_counts_every_system() {
+    let dir = folder();
+    let cost = |arguments: &[&str]| adamv(dir.path(), &[&["cost"], arguments].concat());
+    let rows = |arguments: &[&str]| -> Vec<Value> {
+        serde_json::from_str(&cost(&[arguments, &["--json"]].concat()).expect(0).stdout).unwrap()
+    };
+    let all = rows(&[]);
+    assert_eq!(all.len(), 6 * 6 * 2);
+    let keys: Vec<&str> = all[0].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut wanted = [
+        "system",
+        "backbone",
+        "task",
+        "resolution",
+        "k",
+        "params_activated",
+        "params_activated_backbone",
+        "params_total",
+        "macs",
+        "macs_backbone",
+        "flops",
+    ];
+    wanted.sort_unstable();
+    assert_eq!(keys, wanted);
+    assert!(all.iter().all(|row| row["flops"].as_u64().unwrap() == 2 * row["macs"].as_u64().unwrap()));
+    // timm's vit_small_patch16_224: 22,050,664 parameters, with the multiply-adds of models/tests/golden/make_cost.py.
+    let small = ["--system", "mtl-vit", "--backbone", "vit-small", "--set", "model.backbone.pool=token"];
+    let [small, _] = rows(&small).try_into().unwrap();
+    assert_eq!(
+        (&small["task"], &small["resolution"], &small["k"]),
+        (&"classification".into(), &224.into(), &Value::Null)
+    );
+    assert_eq!((&small["params_activated"], &small["macs"]), (&22_050_664.into(), &4_598_882_304u64.into()));
+    // Each of two more experts in half of 12 blocks: an MLP's parameters, and its multiply-adds for 196 tokens.
+    let by_k = rows(&["--system", "adamv-moe", "--system", "mtl-vit", "--backbone", "vit-small", "--k", "1,3"]);
+    assert_eq!(
+        by_k.iter().map(|row| row["k"].as_u64()).collect::<Vec<_>>(),
+        [Some(1), Some(1), Some(3), Some(3), None, None]
+    );
+    let more = |key: &str| by_k[2][key].as_u64().unwrap() - by_k[0][key].as_u64().unwrap();
+    assert_eq!(more("params_activated"), 2 * 6 * (2 * 384 * 1536 + 384 + 1536));
+    assert_eq!(more("macs"), 2 * 6 * 2 * 384 * 1536 * 196);
+    assert_eq!(more("params_total"), 0);
+    // Detections reach the mask head alone.
+    let masks =
+        |n: &str| rows(&["--system", "stl", "--backbone", "vit-micro", "--set", n])[1]["macs"].as_u64().unwrap();
+    let one = masks("evaluation.detections=2") - masks("evaluation.detections=1");
+    assert_eq!(masks("evaluation.detections=9") - masks("evaluation.detections=2"), 7 * one);
+
+    cost(&["--system", "mtl-vitt"]).expect(2).says("--system").says("the nearest known system is `mtl-vit`");
+    cost(&["--backbone", "vit-smal"]).expect(2).says("--backbone").says("the nearest known backbone is `vit-small`");
+    cost(&["--system", "mtl-moe", "--k", "17"]).expect(2).says("--k: mtl-moe").says("1 to experts (16)");
+    cost(&["--set", "training.joint.steps=3"]).expect(2).says("costs depend on model.");
+    cost(&["--system", "stl", "--set", "model.backbone.moe.experts=3"]).expect(2).says("stl has no experts");
+    cost(&["--classes", "10"]).expect(2).says("two whole numbers over 0");
+    assert_eq!(cost(&["--backbone", "vit-micro"]).expect(0).stdout.lines().count(), 1 + 12 + 1);
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use adamv_store::{CellId, CellState, Record};
+use adamv_store::{CellId, CellState, Record, TaskCost};
 
 use crate::load::{Results, RunCell};
 use crate::number::{Estimate, count};
@@ -87,14 +87,21 @@ impl<'a> Group<'a> {
 
     /// Activated parameters of a task, millions.
     pub(crate) fn activated(&self, task: &str) -> Measured {
-        let of = |record: &Record| {
-            record.cost.iter().find(|cost| cost.task == task).map(|cost| cost.params_activated as f64)
-        };
+        self.cost(task, |cost| Some(cost.params_activated as f64 * 1e-6))
+    }
+
+    /// Multiply-adds of an image of a task, millions.
+    pub(crate) fn macs(&self, task: &str) -> Measured {
+        self.cost(task, |cost| Some(cost.macs? as f64 * 1e-6))
+    }
+
+    fn cost(&self, task: &str, of: impl Fn(&TaskCost) -> Option<f64>) -> Measured {
+        let of = |record: &Record| record.cost.iter().find(|cost| cost.task == task).and_then(&of);
         let values: Vec<f64> = self.done().filter_map(of).collect();
         let why = || if self.done().next().is_some() { "not recorded".to_owned() } else { self.why_nothing() };
-        // Most systems activate the same parameters with every seed: a deviation of zero says nothing.
+        // Most systems cost the same with every seed: a deviation of zero says nothing.
         let constant = |estimate: Estimate| Estimate { deviation: estimate.deviation.filter(|d| *d > 0.0), ..estimate };
-        Estimate::of(&values).map(|estimate| constant(estimate.times(1e-6))).ok_or_else(why)
+        Estimate::of(&values).map(constant).ok_or_else(why)
     }
 
     /// Why a group without a finished cell has no value: `failed`, or `one failed, one unfinished`.

@@ -21,10 +21,6 @@ impl Estimate {
         }
     }
 
-    pub(crate) fn times(self, factor: f64) -> Self {
-        Self { mean: self.mean * factor, deviation: self.deviation.map(|d| d * factor) }
-    }
-
     /// `71.20` or `71.20 ± 0.31`.
     pub(crate) fn text(self) -> String {
         self.with_deviation(fixed(self.mean))
@@ -98,7 +94,7 @@ mod tests {
     #[test]
     fn estimates() {
         assert_eq!(Estimate::of(&[]), None);
-        assert_eq!(Estimate::of(&[0.5]).map(|e| e.times(100.0).text()), Some("50.00".into()));
+        assert_eq!(Estimate::of(&[50.0]).map(Estimate::text), Some("50.00".into()));
         // Mean 2, sample variance ((1 + 0 + 1) / 2) = 1.
         assert_eq!(Estimate::of(&[1.0, 2.0, 3.0]).map(Estimate::signed), Some("+2.00 ± 1.00".into()));
         assert_eq!(Estimate::of(&[-0.001, -0.001]).map(Estimate::signed), Some("±0.00 ± 0.00".into()));

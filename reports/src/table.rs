@@ -8,8 +8,8 @@ use crate::group::{Group, Measured, Metric, reference_of};
 use crate::load::Results;
 use crate::verdict::{is_best, sets};
 
-/// Tasks with their column titles; OD and IS are one task, as in the paper.
-const TASKS: [(&str, &str); 2] = [("classification", "Params CLS"), ("detection", "Params OD & IS")];
+/// Tasks with their titles; OD and IS are one task, as in the paper.
+const TASKS: [(&str, &str); 2] = [("classification", "CLS"), ("detection", "OD & IS")];
 
 #[derive(Debug, Serialize)]
 pub(crate) struct MainTable {
@@ -17,7 +17,8 @@ pub(crate) struct MainTable {
     /// Whether any row is of a variant, or of a second run: those columns are there only then.
     pub variants: bool,
     pub runs: bool,
-    pub params: Vec<&'static str>,
+    /// What an image of each task costs, millions: activated parameters, then multiply-adds.
+    pub costs: Vec<String>,
     pub metrics: Vec<&'static str>,
     pub margins: Vec<&'static str>,
     pub rows: Vec<MainRow>,
@@ -30,7 +31,7 @@ pub(crate) struct MainRow {
     pub variant: String,
     pub run: String,
     pub seeds: Vec<Seed>,
-    pub params: Vec<Shown>,
+    pub costs: Vec<Shown>,
     pub metrics: Vec<Shown>,
     /// For the metrics named in [`MainTable::margins`].
     pub margins: Vec<Shown>,
@@ -92,7 +93,10 @@ pub(crate) fn main_table(results: &Results, groups: &[Group], reference: &str) -
                         done: cell.state == CellState::Done,
                     })
                     .collect(),
-                params: TASKS.map(|(task, _)| Shown::new(group.activated(task), false, false)).into(),
+                costs: (TASKS.iter().map(|(task, _)| group.activated(task)))
+                    .chain(TASKS.iter().map(|(task, _)| group.macs(task)))
+                    .map(|cost| Shown::new(cost, false, false))
+                    .collect(),
                 metrics: Metric::ALL.map(|metric| Shown::new(group.metric(metric), false, best(metric))).into(),
                 margins: Metric::MAIN.map(|metric| Shown::new(group.margin(metric, against), true, false)).into(),
             }
@@ -102,7 +106,7 @@ pub(crate) fn main_table(results: &Results, groups: &[Group], reference: &str) -
         reference: reference.to_owned(),
         variants: groups.iter().any(|group| group.id.variant != adamv_store::CellId::BASE),
         runs: results.runs.len() > 1,
-        params: TASKS.map(|(_, title)| title).into(),
+        costs: ["Params", "MACs"].iter().flat_map(|cost| TASKS.map(|(_, task)| format!("{cost} {task}"))).collect(),
         metrics: Metric::ALL.map(Metric::name).into(),
         margins: Metric::MAIN.map(Metric::name).into(),
         rows,
@@ -114,9 +118,10 @@ impl MainTable {
     pub(crate) fn csv(&self) -> String {
         let mut header: Vec<String> =
             ["run", "system", "backbone", "variant", "seeds_done", "seeds_planned"].map(str::to_owned).into();
-        let names: Vec<String> = TASKS
+        let costs = ["params_activated", "macs"];
+        let names: Vec<String> = costs
             .iter()
-            .map(|(task, _)| format!("params_activated_{task}_millions"))
+            .flat_map(|cost| TASKS.map(|(task, _)| format!("{cost}_{task}_millions")))
             .chain(self.metrics.iter().map(|name| format!("{name}_percent")))
             .chain(self.margins.iter().map(|name| format!("{name}_margin_points")))
             .collect();
@@ -130,7 +135,7 @@ impl MainTable {
             fields.push(Field::Count(row.seeds.iter().filter(|seed| seed.done).count() as u64));
             fields.push(Field::Count(row.seeds.len() as u64));
             let mut missing = Vec::new();
-            for (name, shown) in names.iter().zip(row.params.iter().chain(&row.metrics).chain(&row.margins)) {
+            for (name, shown) in names.iter().zip(row.costs.iter().chain(&row.metrics).chain(&row.margins)) {
                 fields.extend([shown.value, shown.deviation].map(|v| v.map_or(Field::Empty, Field::Number)));
                 missing.extend(shown.missing.as_ref().map(|why| format!("{name}: {why}")));
             }

@@ -37,9 +37,11 @@ fn main() {
         .flag(format!("-isystem{}", include.display()))
         .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
         .flag("-Wno-attributes")
+        // As libtorch itself was compiled: without it some of its classes have fields for checking, and another layout.
+        .define("NDEBUG", None)
         // at::parallel_for is compiled here; without OpenMP it would be a plain loop.
         .flag("-fopenmp")
-        .files(["cpp/shim.cpp", "cpp/segmented_linear.cpp"])
+        .files(["cpp/shim.cpp", "cpp/segmented_linear.cpp", "cpp/executed.cpp"])
         .compile("adamv_native");
     // The shim comes before these on the linker's line, so its symbols are found in them.
     println!("cargo::rustc-link-search=native={}", lib.display());

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use adamv_datasets::{PackOptions, Task};
+use adamv_models::config::Classes;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Trains and evaluates multi-task vision systems on the same data with the same budget, and reports which is better.
@@ -38,6 +39,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Run a backbone's weights on a tensor of images and write tokens and pooled features
     Features(FeaturesArgs),
+    /// Count activated parameters, multiply-adds and FLOPs of systems on backbones
+    Cost(CostArgs),
     /// Write report.md, a self-contained report.html, tables and figures of a run
     Report(ReportArgs),
     /// Print the JSON Schema of a cell's record.json
@@ -315,6 +318,46 @@ impl From<TaskArg> for Task {
             TaskArg::Classification => Task::Classification,
             TaskArg::Detection => Task::Detection,
         }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  adamv-bench cost --backbone vit-small
+  adamv-bench cost --system adamv-moe --backbone vit-base --k 1,2,4,8
+  adamv-bench cost --system mtl-vit --backbone vit-small --set model.backbone.pool=token
+
+Counted from the configuration alone; no weights are made. Activated: what one image of the task can touch, with K of the E \
+experts. MACs: convolutions, linear layers, both attention products, routers, K experts, box heads for every proposal, the mask \
+head for evaluation.detections detections. FLOPs = 2 x MACs; much literature calls MACs FLOPs. With a capacity factor MACs are an \
+upper bound. TAPS is counted with every delta on, as it starts.")]
+pub struct CostArgs {
+    /// Only this system; may be given several times [default: all]
+    #[arg(long, value_name = "S")]
+    pub system: Vec<String>,
+    /// Only this backbone; may be given several times [default: all]
+    #[arg(long, value_name = "B")]
+    pub backbone: Vec<String>,
+    /// Experts that a token uses, in systems that have experts [default: what each starts with]
+    #[arg(long, value_name = "K,..", value_delimiter = ',')]
+    pub k: Vec<usize>,
+    /// Classes to classify and to detect
+    #[arg(long, value_name = "N,M", default_value = "1000,80", value_parser = classes)]
+    pub classes: Classes,
+    /// Change a value of the model, VALUE as YAML: model. or evaluation. and the path below it; may be given several times
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Print one JSON document: a list
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Two counts with a comma between.
+fn classes(text: &str) -> Result<Classes, String> {
+    let counts: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok().filter(|n| *n > 0)).collect();
+    match counts.as_deref() {
+        Some(&[classification, detection]) => Ok(Classes { classification, detection }),
+        _ => Err("give two whole numbers over 0, such as 1000,80".into()),
     }
 }
 

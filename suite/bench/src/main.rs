@@ -6,6 +6,7 @@
 #![allow(rustdoc::invalid_html_tags, reason = "the help of a flag is its doc comment, and help is plain text")]
 
 mod cli;
+mod cost;
 mod data;
 mod doctor;
 mod errors;
@@ -62,6 +63,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Eval(EvalCommand::Coco(args)) => eval::coco(args),
         Command::Predict(args) => features::predict(args),
         Command::Features(args) => features::features(args),
+        Command::Cost(args) => cost::cost(args),
         Command::Report(args) => report::report(args),
         Command::Schema => json::print(&adamv_store::schema()),
     }

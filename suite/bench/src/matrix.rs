@@ -142,14 +142,14 @@ impl Blame<'_> {
 }
 
 /// A typed value as plain YAML values.
-fn plain(value: &impl Serialize) -> Result<Value, Failure> {
+pub fn plain(value: &impl Serialize) -> Result<Value, Failure> {
     serde_yaml::to_value(value)
         .map_err(|e| Failure::new(crate::exit::OTHER, format!("a configuration can't be written as YAML: {e}")))
 }
 
 /// A plain value as a typed one; the error is the dotted path and what is wrong. It goes through text because only
 /// the reader of text tells the path.
-fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
+pub fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
     let text = serde_yaml::to_string(value).map_err(|e| (String::new(), e.to_string()))?;
     serde_yaml::from_str(&text).map_err(|e| {
         let explained = explain(&e);

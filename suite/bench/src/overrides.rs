@@ -3,6 +3,7 @@
 
 use serde_yaml::{Mapping, Value};
 
+use crate::exit::Failure;
 use crate::nearest::nearest;
 use crate::yaml;
 
@@ -25,6 +26,11 @@ impl Override {
             .ok_or_else(|| format!("`{text}` is not PATH=VALUE; write for example training.joint.steps=10"))?;
         let value = yaml::value(value).map_err(|e| format!("the value of `{path}` is not YAML: {e}"))?;
         Ok(Self { path: path.trim().into(), value })
+    }
+
+    /// Reads every `--set` of a command line.
+    pub fn parse_all(sets: &[String]) -> Result<Vec<Self>, Failure> {
+        sets.iter().map(|set| Self::parse(set).map_err(|e| Failure::usage(format!("--set {set}: {e}")))).collect()
     }
 }
 

@@ -23,11 +23,7 @@ use crate::{json, preflight, torch};
 /// Runs a suite; see the help of `run`.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
     // ---- What to do. Every mistake of the user's is found here, before anything is written.
-    let sets: Vec<Override> = args
-        .set
-        .iter()
-        .map(|set| Override::parse(set).map_err(|e| Failure::usage(format!("--set {set}: {e}"))))
-        .collect::<Result<_, _>>()?;
+    let sets = Override::parse_all(&args.set)?;
     let only = Only::parse(&args.only)?;
     let suite = Suite::read(&args.suite)?;
     let cells = matrix::cells(&suite, &sets, &only)?;

@@ -7,8 +7,9 @@ use adamv_datasets::coco::instances_json;
 use adamv_datasets::scenes::{FashionMnist, class_names};
 use adamv_datasets::{Split, Sprites, Task};
 use adamv_metrics::{CocoEvaluator, GroundTruth, Hotcoco, IouType};
-use adamv_models::config::Classes;
-use adamv_models::systems::{self, Part, System};
+use adamv_models::config::{Classes, InputsConfig};
+use adamv_models::cost::Cost;
+use adamv_models::systems::{self, System};
 use adamv_store::{
     CellDir, CellId, Record, SCHEMA_VERSION, Status, TaskCost, Timing, cell_key, now_rfc3339, protocol_key,
 };
@@ -176,7 +177,7 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
         protocol,
         data: data.summaries()?,
         metrics: evaluated.metrics,
-        cost: cost(config, &*system),
+        cost: task_costs(&*system, &config.model.inputs, config.evaluation.detections),
         timing: Timing {
             train_seconds: trained.train_seconds,
             evaluate_seconds,
@@ -243,19 +244,23 @@ fn protocol(config: &CellConfig, fingerprints: &[&str]) -> Value {
     })
 }
 
-/// Parameters that each task activates, with as many experts as it uses at the end of training.
-fn cost(config: &CellConfig, system: &dyn System) -> Vec<TaskCost> {
+/// What an image of each task costs in `system` as it is now: after training, with the experts and deltas that it ended with.
+/// `detections` an image reach the mask head.
+pub fn task_costs(system: &dyn System, inputs: &InputsConfig, detections: usize) -> Vec<TaskCost> {
     Task::ALL
         .iter()
         .map(|&task| {
-            let backbone = system.params_activated(task, Part::Backbone);
+            let cost = Cost::of(system, task, detections);
             TaskCost {
                 task: task.to_string(),
-                resolution: config.model.inputs.of(task).image_size as u32,
+                resolution: inputs.of(task).image_size as u32,
                 k: system.experts().map(|experts| experts.k(task) as u64),
-                params_activated: backbone + system.params_activated(task, Part::Head),
-                params_activated_backbone: backbone,
-                params_total: system.params().count(|_| true),
+                params_activated: cost.params_activated,
+                params_activated_backbone: cost.params_activated_backbone,
+                params_total: cost.params_total,
+                macs: Some(cost.macs),
+                macs_backbone: Some(cost.macs_backbone),
+                flops: Some(cost.flops()),
             }
         })
         .collect()

@@ -21,7 +21,7 @@ mod progress;
 pub mod schedule;
 mod train;
 
-pub use cell::{CellPlan, Context, PhasePlan, cell_key_of, check_data, plan, run_cell};
+pub use cell::{CellPlan, Context, PhasePlan, cell_key_of, check_data, plan, run_cell, task_costs};
 pub use config::{BatchSizes, CellConfig, EvaluationConfig, Precision, ScheduleConfig, TrainingConfig};
 pub use environment::describe as describe_environment;
 pub use error::EngineError;

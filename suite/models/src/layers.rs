@@ -24,6 +24,11 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, Some(&self.bias))
     }
+
+    /// Multiply-adds for `rows` rows.
+    pub fn macs(&self, rows: usize) -> u64 {
+        rows as u64 * self.weight.numel() as u64
+    }
 }
 
 /// LayerNorm over the last axis, eps 1e-6.
@@ -80,6 +85,13 @@ impl Conv {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.conv2d(&self.weight, Some(&self.bias), self.stride, self.padding, 1, 1)
     }
+
+    /// Multiply-adds for one square map of `side` cells; at the border, the padding's count too.
+    pub fn macs(&self, side: usize) -> u64 {
+        let kernel = self.weight.size()[2];
+        let out = ((side as i64 + 2 * self.padding - kernel) / self.stride + 1) as u64;
+        out * out * self.weight.numel() as u64
+    }
 }
 
 /// A 2x2 transposed convolution of stride 2 with bias: doubles both sides of a map; W [in, out, 2, 2].
@@ -103,5 +115,10 @@ impl Upsample {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         // The bias apart: on the CPU its gradient inside the transposed convolution runs in a slow reference kernel.
         x.conv_transpose2d(&self.weight, None::<&Tensor>, 2, 0, 0, 1, 1) + self.bias.view([-1, 1, 1])
+    }
+
+    /// Multiply-adds for one square map of `side` cells.
+    pub fn macs(&self, side: usize) -> u64 {
+        (side * side) as u64 * self.weight.numel() as u64
     }
 }

@@ -8,6 +8,7 @@
 //! panic there is a bug or a device out of memory; the engine turns it into an error of the cell.
 
 pub mod config;
+pub mod cost;
 pub mod detection;
 mod error;
 pub mod layers;

@@ -40,11 +40,23 @@ pub struct Params {
     list: Vec<Param>,
     seed: u64,
     device: Device,
+    sizes_only: bool,
 }
 
 impl Params {
     pub fn new(seed: u64, device: Device) -> Self {
-        Self { list: Vec::new(), seed, device }
+        Self { list: Vec::new(), seed, device, sizes_only: false }
+    }
+
+    /// Weights that have their sizes and no memory: each is one number, repeated. Constants have their value, what would be
+    /// drawn is 0. For what a model costs; it can't be trained or run to any use.
+    pub fn sizes() -> Self {
+        Self { list: Vec::new(), seed: 0, device: Device::Cpu, sizes_only: true }
+    }
+
+    /// Where the weights lie.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// Where new weights are named without a prefix.
@@ -102,7 +114,7 @@ impl Scope<'_> {
 
     /// Creates a weight of several parts, each of `size`: part i starts as the weight `sources[i]` (a whole name) would.
     pub fn stacked(&mut self, name: &str, sources: &[String], size: &[usize], init: Init, decay: bool) -> Tensor {
-        let mut first = Vec::with_capacity(sources.len() * size.iter().product::<usize>());
+        let mut first = Vec::new();
         for same in sources.chunk_by(|a, b| a == b) {
             let part = self.draw(&same[0], size, init);
             same.iter().for_each(|_| first.extend_from_slice(&part));
@@ -118,6 +130,13 @@ impl Scope<'_> {
 
     /// The first values of the weight `name` (a whole name).
     fn draw(&self, name: &str, size: &[usize], init: Init) -> Vec<f32> {
+        if self.params.sizes_only {
+            return match init {
+                Init::Ones => vec![1.0],
+                Init::Constant(value) => vec![value as f32],
+                _ => vec![0.0],
+            };
+        }
         let fan_in = size.iter().skip(1).product::<usize>().max(1) as f64;
         let stream = Stream(self.params.seed ^ fnv1a(name));
         let normal = |std: f64| stream.fill(size, |stream, i| stream.normal(i) * std);
@@ -136,8 +155,12 @@ impl Scope<'_> {
 
     fn add(&mut self, name: &str, size: &[usize], first: &[f32], decay: bool) -> Tensor {
         let dims: Vec<i64> = size.iter().map(|&s| s as i64).collect();
-        let tensor = Tensor::from_slice(first).view(dims.as_slice()).to_device(self.params.device);
-        let tensor = tensor.set_requires_grad(true);
+        let tensor = if self.params.sizes_only {
+            Tensor::from_slice(&first[..1]).squeeze().expand(dims.as_slice(), false)
+        } else {
+            let tensor = Tensor::from_slice(first).view(dims.as_slice()).to_device(self.params.device);
+            tensor.set_requires_grad(true)
+        };
         let shared = tensor.shallow_clone();
         self.params.list.push(Param { name: self.full_name(name), tensor, decay });
         shared

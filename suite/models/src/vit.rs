@@ -28,6 +28,7 @@ pub type Intermediates = BTreeMap<String, Tensor>;
 #[derive(Debug)]
 pub struct Embedding {
     proj: Conv,
+    patch: usize,
     pos_embed: Tensor,
     cls_token: Option<Tensor>,
 }
@@ -42,6 +43,7 @@ impl Embedding {
         let proj = Conv::new(scope.sub("patch_embed").sub("proj"), 3, width, patch, Init::FanIn { gain: 1.0 });
         Self {
             proj: proj.stride(patch).unpadded(),
+            patch,
             pos_embed: scope.undecayed("pos_embed", &[1, side * side + token, width], Init::Normal(std)),
             cls_token: (token == 1).then(|| scope.undecayed("cls_token", &[1, 1, width], Init::Normal(std))),
         }
@@ -56,6 +58,18 @@ impl Embedding {
         };
         tokens + &self.pos_embed
     }
+
+    /// N, class token included.
+    pub fn tokens(&self) -> usize {
+        self.pos_embed.size()[1] as usize
+    }
+
+    /// Multiply-adds of one image.
+    pub fn macs(&self) -> u64 {
+        let patches = self.tokens() - usize::from(self.cls_token.is_some());
+        // Patches lie side by side: each is seen once.
+        self.proj.macs(patches.isqrt() * self.patch)
+    }
 }
 
 /// Multi-head self-attention.
@@ -63,6 +77,7 @@ impl Embedding {
 struct Attention {
     qkv: Linear,
     proj: Linear,
+    width: usize,
     heads: i64,
 }
 
@@ -71,6 +86,7 @@ impl Attention {
         Self {
             qkv: Linear::new(scope.sub("qkv"), width, 3 * width, Init::Glorot),
             proj: Linear::new(scope.sub("proj"), width, width, Init::Glorot),
+            width,
             heads: heads as i64,
         }
     }
@@ -82,6 +98,12 @@ impl Attention {
         let (q, k, v) = (qkv.get(0), qkv.get(1), qkv.get(2));
         let mixed = Tensor::scaled_dot_product_attention(&q, &k, &v, None::<Tensor>, 0.0, false, None, false);
         self.proj.forward(&mixed.transpose(1, 2).reshape([b, n, d]))
+    }
+
+    /// Multiply-adds of an image of `tokens` tokens in `windows` windows: both products with the tokens of the same window.
+    fn macs(&self, tokens: usize, windows: usize) -> u64 {
+        let products = 2 * tokens * (tokens / windows) * self.width;
+        self.qkv.macs(tokens) + self.proj.macs(tokens) + products as u64
     }
 }
 
@@ -103,6 +125,10 @@ impl Mlp {
     /// `[B,N,D]` -> `[B,N,D]`.
     fn forward(&self, x: &Tensor) -> Tensor {
         self.fc2.forward(&self.fc1.forward(x).gelu("none"))
+    }
+
+    fn macs(&self, tokens: usize) -> u64 {
+        self.fc1.macs(tokens) + self.fc2.macs(tokens)
     }
 }
 
@@ -159,6 +185,16 @@ impl Block {
         (x + self.keep(branch, windows, mode), routing)
     }
 
+    /// Multiply-adds of an image of `tokens` tokens, each of which uses `k` experts where there are any.
+    fn macs(&self, tokens: usize, windows: usize, k: usize) -> u64 {
+        let feed_forward = match &self.feed_forward {
+            FeedForward::Dense(mlp) => mlp.macs(tokens),
+            FeedForward::Adapted(mlp) => mlp.macs(tokens),
+            FeedForward::Experts(moe) => moe.macs(tokens, k),
+        };
+        self.attn.macs(tokens, windows) + feed_forward
+    }
+
     /// Stochastic depth: leaves a branch out for some images. As in the authors' code, what is kept isn't rescaled.
     fn keep(&self, branch: Tensor, windows: i64, mode: Mode) -> Tensor {
         if self.drop == 0.0 || mode == Mode::Evaluate {
@@ -208,6 +244,12 @@ impl Trunk {
             }
         }
         (self.norm.forward(&self.merge(&x)), out)
+    }
+
+    /// Multiply-adds of an image of `tokens` tokens on `route`.
+    pub fn macs(&self, tokens: usize, route: Route) -> u64 {
+        let windows = (self.windows * self.windows) as usize;
+        self.blocks.iter().map(|block| block.macs(tokens, windows, route.k)).sum()
     }
 
     /// The layers that tasks adapt, by the name of their place, such as `3.mlp.fc1`.

@@ -31,6 +31,10 @@ char* adamv_ema_update(const adamv_tensor* shadow, const adamv_tensor* params, s
 char* adamv_segmented_linear(adamv_tensor rows, const int64_t* lengths, size_t n, adamv_tensor weight,
                              adamv_tensor bias, adamv_tensor* out);
 
+// multiply-adds that the process executes between the two calls
+char* adamv_count_begin(uint64_t* handle);
+char* adamv_count_end(uint64_t handle, int64_t* count);
+
 // a tensor over memory that the caller gives away: release(owner) is called once, when the last tensor over it is gone.
 // After an error the memory may or may not have been released later on: it must not be touched again.
 char* adamv_tensor_over(void* data, const int64_t* sizes, size_t dims, int32_t kind, void (*release)(void*), void* owner,

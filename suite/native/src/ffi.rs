@@ -44,6 +44,9 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
 
+    pub fn adamv_count_begin(handle: *mut u64) -> *mut c_char;
+    pub fn adamv_count_end(handle: u64, count: *mut i64) -> *mut c_char;
+
     pub fn adamv_tensor_over(
         data: *mut c_void,
         sizes: *const i64,

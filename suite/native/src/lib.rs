@@ -2,7 +2,7 @@
 //!
 //! Who lives here: fused AdamW, gradient clipping without a host sync, weight averaging, generator state,
 //! determinism and TF32 switches, bf16 autocast, tensors over Rust's memory, a linear layer for each segment of
-//! rows, and loading CUDA at start-up. This crate knows tensors; it must not know models, tasks or files.
+//! rows, counting the multiply-adds that run, and loading CUDA at start-up. This crate knows tensors; it must not know models, tasks or files.
 //!
 //! **Invariant:** no C++ exception crosses the shim, and no function of this crate panics or aborts on a
 //! wrong argument: each returns a [`Result`].
@@ -14,6 +14,7 @@ mod allocator;
 mod autocast;
 mod cuda;
 mod error;
+mod executed;
 mod ffi;
 mod memory;
 mod optimizer;
@@ -26,6 +27,7 @@ pub use allocator::keep_freed_memory;
 pub use autocast::{autocast_bf16, autocast_is_on};
 pub use cuda::{CudaLoad, CudaMemory, cuda_device_count, cuda_memory, load_cuda, reset_peak_memory};
 pub use error::{NativeError, Result};
+pub use executed::executed_macs;
 pub use memory::tensor_from_vec;
 pub use optimizer::{AdamWParams, clip_grad_norm, ema_update, fused_adamw};
 pub use rng::{rng_state, set_rng_state};

@@ -31,7 +31,7 @@ pub struct Record {
     pub data: Vec<DataSummary>,
     /// What was measured.
     pub metrics: Metrics,
-    /// Activated parameters of each task.
+    /// Activated parameters and multiply-adds of each task.
     pub cost: Vec<TaskCost>,
     /// Wall-clock times.
     pub timing: Timing,
@@ -157,7 +157,7 @@ pub struct CocoStats {
     pub ARl: f64,
 }
 
-/// Parameters that one image of a task can touch in one forward pass.
+/// What one image of a task costs in one forward pass: the parameters it can touch, and its multiply-adds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskCost {
     /// Name of the task: `classification` or `detection`.
@@ -173,6 +173,16 @@ pub struct TaskCost {
     pub params_activated_backbone: u64,
     /// All parameters of the model, activated or not.
     pub params_total: u64,
+    /// Multiply-adds of convolutions, linear layers, both attention products, routers and K experts, head included (box heads for
+    /// every proposal, the mask head for as many detections as evaluation keeps). Null in records of older versions.
+    #[serde(default)]
+    pub macs: Option<u64>,
+    /// Multiply-adds of the backbone alone.
+    #[serde(default)]
+    pub macs_backbone: Option<u64>,
+    /// Floating-point operations: 2 x `macs`.
+    #[serde(default)]
+    pub flops: Option<u64>,
 }
 
 /// Wall-clock times of a cell, summed over all its runs when it was resumed.

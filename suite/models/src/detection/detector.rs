@@ -37,6 +37,9 @@ pub struct Detector {
     rpn: Rpn,
     roi_head: RoiHead,
     mask_head: MaskHead,
+    /// Sides in cells of the backbone's map and of the levels, finest first.
+    side: usize,
+    sides: Vec<usize>,
     levels: Levels,
 }
 
@@ -51,6 +54,8 @@ impl Detector {
             roi_head: RoiHead::new(scope.sub("roi"), classes, input.image_size, config),
             mask_head: MaskHead::new(scope.sub("mask"), classes, config),
             levels: Levels::new(&sides, config.min_level, device),
+            side: input.image_size / input.patch_size,
+            sides,
         }
     }
 
@@ -72,6 +77,15 @@ impl Detector {
         }
         losses.push(("mask".to_owned(), self.mask_head.loss(&rows, &rois, targets)));
         losses
+    }
+
+    /// Multiply-adds of one image in evaluation: box heads for every proposal, the mask head for `detections`. RoIAlign, which
+    /// weights and adds, isn't counted.
+    pub fn macs(&self, detections: usize) -> u64 {
+        self.pyramid.macs(self.side, &self.sides)
+            + self.rpn.macs(&self.sides)
+            + self.roi_head.macs(self.rpn.proposals())
+            + self.mask_head.macs(detections)
     }
 
     /// Detections of a batch with feature map `[B,D,Y,X]`.

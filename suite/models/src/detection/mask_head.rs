@@ -48,6 +48,12 @@ impl MaskHead {
         all.gather(1, &class, false).view([b, p, MASK, MASK]).to_kind(Kind::Float)
     }
 
+    /// Multiply-adds of an image with `detections` detections.
+    pub fn macs(&self, detections: usize) -> u64 {
+        let convs: u64 = self.convs.iter().map(|conv| conv.macs(SIDE)).sum();
+        detections as u64 * (convs + self.up.macs(SIDE) + self.mask.macs(2 * SIDE))
+    }
+
     /// Binary cross-entropy, averaged over the pixels of the foreground RoIs.
     pub fn loss(&self, rows: &Rows, rois: &Rois, targets: &Targets) -> Tensor {
         let slots = self.rois.min(rois.boxes.size()[1]);

@@ -45,6 +45,16 @@ impl Pyramid {
         (config.min_level..base).map(|level| side << (base - level)).chain(coarser).collect()
     }
 
+    /// Multiply-adds of one map of `side` cells, given the `sides` of the levels.
+    pub fn macs(&self, side: usize, sides: &[usize]) -> u64 {
+        let finer: u64 = self.finer.iter().enumerate().map(|(i, up)| up.macs(side << i)).sum();
+        // Each coarser level is made of the one before it.
+        let below = &sides[self.finer.len()..];
+        let coarser: u64 = self.coarser.iter().zip(below).map(|(conv, &side)| conv.macs(side)).sum();
+        let outputs: u64 = self.outputs.iter().zip(sides).map(|(conv, &side)| conv.macs(side)).sum();
+        self.lateral.macs(side) + finer + coarser + outputs
+    }
+
     /// Map `[B,D,Y,X]` -> one map `[B,C,Yl,Xl]` per level, finest first.
     pub fn forward(&self, map: &Tensor) -> Vec<Tensor> {
         let base = self.lateral.forward(map);

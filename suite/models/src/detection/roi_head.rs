@@ -78,6 +78,15 @@ impl RoiHead {
         }
     }
 
+    /// Multiply-adds of an image with `proposals` proposals, all stages.
+    pub fn macs(&self, proposals: usize) -> u64 {
+        let stage = |stage: &Stage| {
+            let convs: u64 = stage.convs.iter().map(|conv| conv.macs(SIDE)).sum();
+            convs + stage.fc.macs(1) + stage.class.macs(1) + stage.code.macs(1)
+        };
+        proposals as u64 * self.stages.iter().map(stage).sum::<u64>()
+    }
+
     /// Draws RoIs among the proposals and the ground truths themselves. No gradient passes.
     pub fn sample(&self, proposals: &Proposals, targets: &Targets) -> Rois {
         tch::no_grad(|| {

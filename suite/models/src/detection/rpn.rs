@@ -88,6 +88,17 @@ impl Rpn {
         }
     }
 
+    /// Proposals of an image, P: the configured number, or as many as the levels offer.
+    pub fn proposals(&self) -> usize {
+        let offered: usize = self.per_level.iter().map(|&count| (count as usize).min(self.config.rpn_pre_nms)).sum();
+        offered.min(self.config.rpn_post_nms)
+    }
+
+    /// Multiply-adds of an image whose levels have these sides.
+    pub fn macs(&self, sides: &[usize]) -> u64 {
+        sides.iter().map(|&side| self.conv.macs(side) + self.objectness.macs(side) + self.code.macs(side)).sum()
+    }
+
     /// The best boxes of each level after suppression, then the best of all levels. No gradient passes.
     pub fn propose(&self, output: &RpnOutput) -> Proposals {
         tch::no_grad(|| {

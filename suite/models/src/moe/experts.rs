@@ -49,6 +49,12 @@ impl Experts {
         self.fc1.0.size()[0]
     }
 
+    /// Multiply-adds of one expert for `rows` rows.
+    pub fn macs(&self, rows: usize) -> u64 {
+        let weights = self.fc1.0.numel() + self.fc2.0.numel();
+        rows as u64 * weights as u64 / self.count() as u64
+    }
+
     /// Each expert by itself.
     pub fn each(&self) -> impl Iterator<Item = Expert> {
         let pairs = |(weight, bias): &(Tensor, Tensor)| weight.unbind(0).into_iter().zip(bias.unbind(0));

@@ -92,6 +92,12 @@ impl MoeLayer {
         (out.view([b, n, d]), routing)
     }
 
+    /// Multiply-adds of `tokens` tokens, each of which uses `k` experts; with a capacity, at the most.
+    pub fn macs(&self, tokens: usize, k: usize) -> u64 {
+        let routers = self.shared.iter().chain(self.routers.iter().map(|(_, router)| router));
+        routers.take(1).map(|router| router.macs(tokens)).sum::<u64>() + self.experts.macs(tokens * k)
+    }
+
     fn router(&self, task: Task) -> &Router {
         let own = || self.routers.iter().find(|(owner, _)| *owner == task).map(|(_, router)| router);
         self.shared.as_ref().or_else(own).expect("a layer is made with a router for every task that runs through it")

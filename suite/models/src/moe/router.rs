@@ -32,6 +32,11 @@ impl Router {
         Self { weight: scope.weight("weight", &[experts, width], Init::FanIn { gain: 1.0 }) }
     }
 
+    /// Multiply-adds for `rows` tokens.
+    pub fn macs(&self, rows: usize) -> u64 {
+        rows as u64 * self.weight.numel() as u64
+    }
+
     /// Tokens `[T,D]` -> the choice of `k` experts for each. `sigma` is the standard deviation of the noise in training.
     /// In the weights' own precision also under autocast: a rounded logit can be another expert.
     pub fn forward(&self, tokens: &Tensor, k: usize, sigma: Option<f64>) -> Choice {

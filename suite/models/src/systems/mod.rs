@@ -83,6 +83,10 @@ pub trait System {
         None
     }
 
+    /// Multiply-adds in `part` of the model of one image of `task` at its resolution, with as many experts as the task uses now.
+    /// The detector is counted in evaluation, with `detections` detections an image.
+    fn macs(&self, task: Task, part: Part, detections: usize) -> u64;
+
     /// Parameters in `part` of the model that one image of `task` can touch in one forward pass: K of the E experts, and the
     /// deltas whose scores are over the threshold.
     fn params_activated(&self, task: Task, part: Part) -> u64 {
@@ -110,7 +114,7 @@ pub struct Entry {
     pub adaptive: bool,
     /// Whether classification is trained alone before both tasks, unless a configuration says otherwise.
     pub two_stages: bool,
-    build: fn(&ModelConfig, Classes, u64, Device) -> Box<dyn System>,
+    build: fn(&ModelConfig, Classes, Params) -> Box<dyn System>,
 }
 
 /// Every system.
@@ -136,7 +140,12 @@ pub fn build(
     seed: u64,
     device: Device,
 ) -> Result<Box<dyn System>, ModelError> {
-    Ok((entry(name)?.build)(&resolve(name, config)?, classes, seed, device))
+    Ok((entry(name)?.build)(&resolve(name, config)?, classes, Params::new(seed, device)))
+}
+
+/// The same system without memory for its weights, for what it costs ([`Params::sizes`]).
+pub fn sizes(name: &str, config: &ModelConfig, classes: Classes) -> Result<Box<dyn System>, ModelError> {
+    Ok((entry(name)?.build)(&resolve(name, config)?, classes, Params::sizes()))
 }
 
 /// The configuration that `name` is built from, checked: what is null about its experts is the system's own.

@@ -2,7 +2,7 @@
 //! else shared (paper.md section 2). Which experts there are and how it is trained is each system's own.
 
 use adamv_datasets::Task;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::{Part, Phase, Stage, System, embedding, part};
 use crate::config::{Classes, ModelConfig};
@@ -31,9 +31,9 @@ const ONE_STAGE: &[Phase] = &[JOINT];
 const TWO_STAGES: &[Phase] = &[FIRST, Phase { stage: Stage::Second, ..JOINT }];
 
 impl SharedTrunk {
-    pub fn boxed(config: &ModelConfig, classes: Classes, seed: u64, device: Device) -> Box<dyn System> {
+    pub fn boxed(config: &ModelConfig, classes: Classes, mut params: Params) -> Box<dyn System> {
         let backbone = &config.backbone;
-        let mut params = Params::new(seed, device);
+        let device = params.device();
         let mut root = params.root();
         let mut own = |task: Task| embedding(root.sub("embed").sub(task), config, task);
         let (classification, detection) = (own(Task::Classification), own(Task::Detection));
@@ -72,6 +72,18 @@ impl System for SharedTrunk {
 
     fn detector(&self) -> &Detector {
         &self.detector
+    }
+
+    fn macs(&self, task: Task, part: Part, detections: usize) -> u64 {
+        let embedding = match task {
+            Task::Classification => &self.classification,
+            Task::Detection => &self.detection,
+        };
+        match (part, task) {
+            (Part::Backbone, _) => embedding.macs() + self.trunk.macs(embedding.tokens(), self.route(task)),
+            (Part::Head, Task::Classification) => self.head.macs(1),
+            (Part::Head, Task::Detection) => self.detector.macs(detections),
+        }
     }
 
     fn activates(&self, weight: &str, task: Task) -> Option<Part> {

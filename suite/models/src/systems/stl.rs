@@ -1,7 +1,7 @@
 //! STL: one dense ViT for each task, trained one after the other; nothing is shared (paper.md section 7).
 
 use adamv_datasets::Task;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::{Entry, Part, Phase, SHARED_TRUNK, Stage, System, embedding, part};
 use crate::config::{Classes, ModelConfig};
@@ -21,8 +21,8 @@ struct Stl {
 
 pub(super) const ENTRY: Entry = Entry { name: "stl", build, ..SHARED_TRUNK };
 
-fn build(config: &ModelConfig, classes: Classes, seed: u64, device: Device) -> Box<dyn System> {
-    let mut params = Params::new(seed, device);
+fn build(config: &ModelConfig, classes: Classes, mut params: Params) -> Box<dyn System> {
+    let device = params.device();
     let mut network = |task: Task| {
         let mut root = params.root();
         let mut scope = root.sub(task);
@@ -68,6 +68,18 @@ impl System for Stl {
 
     fn detector(&self) -> &Detector {
         &self.detector
+    }
+
+    fn macs(&self, task: Task, part: Part, detections: usize) -> u64 {
+        let (embedding, trunk) = match task {
+            Task::Classification => &self.classification,
+            Task::Detection => &self.detection,
+        };
+        match (part, task) {
+            (Part::Backbone, _) => embedding.macs() + trunk.macs(embedding.tokens(), Route::dense(task)),
+            (Part::Head, Task::Classification) => self.head.macs(1),
+            (Part::Head, Task::Detection) => self.detector.macs(detections),
+        }
     }
 
     fn activates(&self, weight: &str, task: Task) -> Option<Part> {

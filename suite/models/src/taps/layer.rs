@@ -50,6 +50,11 @@ impl AdaptedLinear {
         x.linear(&weight, Some(&self.bias))
     }
 
+    /// Multiply-adds for `rows` rows. What is added to the weight isn't multiplied: it can be done once for all images.
+    pub fn macs(&self, rows: usize) -> u64 {
+        rows as u64 * self.weight.numel() as u64
+    }
+
     /// What each task adds.
     pub fn deltas(&self) -> &[Delta] {
         &self.deltas
@@ -81,6 +86,11 @@ impl AdaptedMlp {
     /// `[B,N,D]` -> `[B,N,D]`.
     pub fn forward(&self, x: &Tensor, task: Task) -> Tensor {
         self.fc2.forward(&self.fc1.forward(x, task).gelu("none"), task)
+    }
+
+    /// Multiply-adds of `tokens` tokens.
+    pub fn macs(&self, tokens: usize) -> u64 {
+        self.fc1.macs(tokens) + self.fc2.macs(tokens)
     }
 
     /// The layers by name.
