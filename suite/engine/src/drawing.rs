@@ -152,6 +152,8 @@ mod tests {
         let picture = drawn(&image, &[&found]);
         assert_eq!([at(&picture, 120, 120), at(&picture, 179, 179)], [colour_of(1); 2]);
         assert_eq!(at(&picture, 180, 179), at(&image, 30, 29));
+        // Tinted up to its last column and row: the mask is enlarged with the picture.
+        assert!((122..178).all(|k| at(&picture, k, 177) != at(&image, k / 6, 29) && at(&picture, 177, k) != at(&image, 29, k / 6)));
     }
 
     #[test]
