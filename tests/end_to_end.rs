@@ -123,6 +123,23 @@ fn run_status_run_again_report_predict() {
 }
 
 #[test]
+fn a_dry_run_names_each_missing_thing_once_and_writes_nothing() {
+    let absent = "  imagenet: {root: no/a}
+  coco: {train_images: no/b, train_annotations: no/c.json, val_images: no/d, val_annotations: no/e.json}
+";
+    let dir = with_suite(&TINY.replace("  scenes: {images: 32, size: 32}\n", absent));
+    let plan = adamv(dir.path(), &["run", "suite.yaml", "--out", "out", "--dry-run"]).expect(0).stdout;
+    assert!(plan.contains("2 cells, 2 to run"), "{plan}");
+    let missing: Vec<&str> = plan.lines().filter(|line| line.starts_with("missing: ")).collect();
+    assert_eq!(missing.len(), 5, "{plan}");
+    for (line, path) in missing.iter().zip(["no/a", "no/b", "no/c.json", "no/d", "no/e.json"]) {
+        assert!(line.contains(&format!("`{path}`")) && line.contains("--set data."), "{line}");
+    }
+    assert!(!dir.path().join("out").exists());
+    adamv(dir.path(), &["run", "suite.yaml", "--out", "out"]).expect(5).says("no/a");
+}
+
+#[test]
 fn cells_of_an_earlier_choice_stay_in_the_plan() {
     let dir = with_suite(TINY);
     let dir = dir.path();

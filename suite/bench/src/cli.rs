@@ -214,7 +214,7 @@ pub struct RunArgs {
     pub jobs: Option<u16>,
     #[command(flatten)]
     pub device: DeviceArg,
-    /// Print the cells, their steps and sizes, and stop; writes nothing
+    /// Print the cells, their steps and sizes, and what is missing to run them, and stop; writes nothing
     #[arg(long)]
     pub dry_run: bool,
 }
