@@ -127,7 +127,9 @@ fn a_dry_run_names_each_missing_thing_once_and_writes_nothing() {
     let absent = "  imagenet: {root: no/a}
   coco: {train_images: no/b, train_annotations: no/c.json, val_images: no/d, val_annotations: no/e.json}
 ";
-    let dir = with_suite(&TINY.replace("  scenes: {images: 32, size: 32}\n", absent));
+    // Cells that ask different things of the same data.
+    let apart = "by_system: {mtl-vit: {training.joint.batch.classification: 3}}\n";
+    let dir = with_suite(&(TINY.replace("  scenes: {images: 32, size: 32}\n", absent) + apart));
     let plan = adamv(dir.path(), &["run", "suite.yaml", "--out", "out", "--dry-run"]).expect(0).stdout;
     assert!(plan.contains("2 cells, 2 to run"), "{plan}");
     let missing: Vec<&str> = plan.lines().filter(|line| line.starts_with("missing: ")).collect();
