@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use adamv_datasets::Image;
+use adamv_datasets::image::decode;
 use common::{Outcome, TINY, adamv, bench, folder, wait, with_suite};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -81,6 +83,34 @@ fn run_status_run_again_report_predict() {
     predict("out/none", images).expect(2).says("out/none");
     predict("out/mtl-vit-vit-micro-s0", "absent").expect(2).says("absent");
 
+    // Drawings: a name each, the image's own pixels where nothing was found, and none when an image is broken.
+    let photos = dir.join("photos");
+    fs::create_dir(&photos).unwrap();
+    let mut scenes: Vec<_> = fs::read_dir(dir.join(images)).unwrap().map(|e| e.unwrap().path()).collect();
+    scenes.sort();
+    fs::copy(&scenes[0], photos.join("a.png")).unwrap();
+    fs::copy(&scenes[1], photos.join("a.jpg")).unwrap();
+    let draw = |out: &str, score: &str| {
+        let cell = "out/mtl-vit-vit-micro-s0";
+        let all = ["predict", "--cell", cell, "--images", "photos", "--out", out, "--draw", "--draw-score", score];
+        adamv(dir, &all)
+    };
+    draw("p3", "1").expect(0);
+    let (png, jpg) =
+        (decode(&dir.join("p3/drawn/a.png.png")).unwrap(), decode(&dir.join("p3/drawn/a.jpg.png")).unwrap());
+    for (drawn, scene) in [(png, &scenes[0]), (jpg, &scenes[1])] {
+        let scene = decode(scene).unwrap();
+        assert_eq!((drawn.width, drawn.height), (12 * scene.width, 12 * scene.height));
+        // The last row, which lies below the name of the class.
+        let last = |image: &Image| image.rgb[image.rgb.len() - 3 * image.width as usize..].to_vec();
+        let wide: Vec<u8> = last(&scene).chunks_exact(3).flat_map(|pixel| pixel.repeat(12)).collect();
+        assert_eq!(last(&drawn), wide);
+    }
+    fs::write(photos.join("b.png"), b"no image").unwrap();
+    draw("p4", "0.3").expect(1).says("b.png");
+    assert!(!dir.join("p4").exists());
+    draw("p4", "30").expect(2).says("--draw-score");
+
     // Weights of one architecture into another: the file is named, and nothing is written.
     let weights = "out/stl-vit-micro-s0/checkpoints/final.safetensors";
     adamv(
@@ -90,6 +120,25 @@ fn run_status_run_again_report_predict() {
     .expect(1)
     .says("final.safetensors");
     assert!(!dir.join("f.safetensors").exists());
+}
+
+#[test]
+fn a_dry_run_names_each_missing_thing_once_and_writes_nothing() {
+    let absent = "  imagenet: {root: no/a}
+  coco: {train_images: no/b, train_annotations: no/c.json, val_images: no/d, val_annotations: no/e.json}
+";
+    // Cells that ask different things of the same data.
+    let apart = "by_system: {mtl-vit: {training.joint.batch.classification: 3}}\n";
+    let dir = with_suite(&(TINY.replace("  scenes: {images: 32, size: 32}\n", absent) + apart));
+    let plan = adamv(dir.path(), &["run", "suite.yaml", "--out", "out", "--dry-run"]).expect(0).stdout;
+    assert!(plan.contains("2 cells, 2 to run"), "{plan}");
+    let missing: Vec<&str> = plan.lines().filter(|line| line.starts_with("missing: ")).collect();
+    assert_eq!(missing.len(), 5, "{plan}");
+    for (line, path) in missing.iter().zip(["no/a", "no/b", "no/c.json", "no/d", "no/e.json"]) {
+        assert!(line.contains(&format!("`{path}`")) && line.contains("--set data."), "{line}");
+    }
+    assert!(!dir.path().join("out").exists());
+    adamv(dir.path(), &["run", "suite.yaml", "--out", "out"]).expect(5).says("no/a");
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod batch;
 pub mod check;
 pub mod coco;
 pub mod config;
+pub mod draw;
 pub mod error;
 mod fingerprint;
 pub mod image;

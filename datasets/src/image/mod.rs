@@ -11,7 +11,7 @@ use std::path::Path;
 
 use self::jpeg::Jpeg;
 pub(crate) use self::png::write_grey_png;
-pub use self::png::write_png;
+pub use self::png::{png_bytes, write_png};
 pub(crate) use self::size::size;
 use crate::error::Error;
 use crate::place::Place;

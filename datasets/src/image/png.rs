@@ -64,6 +64,16 @@ pub fn write_png(path: &Path, image: &Image) -> Result<(), Error> {
     write(path, [image.width, image.height], png::ColorType::Rgb, &image.rgb)
 }
 
+/// A PNG as bytes. Equal images give equal bytes.
+///
+/// # Errors
+/// [`std::io::Error`] for an image without pixels, which the format doesn't know.
+pub fn png_bytes(image: &Image) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes, [image.width, image.height], png::ColorType::Rgb, &image.rgb)?;
+    Ok(bytes)
+}
+
 /// Writes `[Y, X]` grey pixels as a PNG of one channel.
 ///
 /// # Errors
@@ -72,20 +82,23 @@ pub(crate) fn write_grey_png(path: &Path, width: u32, height: u32, grey: &[u8]) 
     write(path, [width, height], png::ColorType::Grayscale, grey)
 }
 
-fn write(path: &Path, [width, height]: [u32; 2], colour: png::ColorType, pixels: &[u8]) -> Result<(), Error> {
+fn write(path: &Path, size: [u32; 2], colour: png::ColorType, pixels: &[u8]) -> Result<(), Error> {
     let wrap = |e: std::io::Error| Error::io(path, "write the image", e);
-    let file = std::fs::File::create(path).map_err(wrap)?;
-    let mut file = BufWriter::new(file);
-    let mut encoder = png::Encoder::new(&mut file, width, height);
+    let mut file = BufWriter::new(std::fs::File::create(path).map_err(wrap)?);
+    encode(&mut file, size, colour, pixels).map_err(wrap)?;
+    file.flush().map_err(wrap)
+}
+
+fn encode(to: impl Write, [width, height]: [u32; 2], colour: png::ColorType, pixels: &[u8]) -> std::io::Result<()> {
+    let mut encoder = png::Encoder::new(to, width, height);
     encoder.set_color(colour);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
     let unwrap_io = |e: png::EncodingError| match e {
-        png::EncodingError::IoError(e) => wrap(e),
-        other => wrap(std::io::Error::other(other.to_string())),
+        png::EncodingError::IoError(e) => e,
+        other => std::io::Error::other(other.to_string()),
     };
     let mut writer = encoder.write_header().map_err(unwrap_io)?;
     writer.write_image_data(pixels).map_err(unwrap_io)?;
-    writer.finish().map_err(unwrap_io)?;
-    file.flush().map_err(wrap)
+    writer.finish().map_err(unwrap_io)
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::tile::{Mark, Tile, thumbnail};
-use super::{Samples, ShowOptions, chosen, draw, file_name};
+use super::tile::{Tile, thumbnail};
+use super::{Samples, ShowOptions, chosen, file_name};
 use crate::batch::DetectionBatch;
 use crate::coco::DetectionDataset;
+use crate::draw::{self, Mark};
 use crate::error::Error;
-use crate::image::Image;
+use crate::image::{Image, Rectangle};
 use crate::imagenet::ClassificationDataset;
 use crate::loader::BatchSource;
 use crate::order::Pick;
@@ -124,7 +125,8 @@ fn marks(batch: &DetectionBatch, i: usize, names: &[String], side: u32) -> Vec<M
                     _ => false,
                 }));
             }
-            Mark { name: names[label].clone(), colour: draw::colour_of(label), crowd: false, corners, mask }
+            let area = Rectangle { left: 0, top: 0, width: side, height: side };
+            Mark { name: names[label].clone(), colour: draw::colour_of(label), crowd: false, corners, area, mask }
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Puts tiles into grids, each below a heading. Knows no samples.
 
-use super::draw::{self, CHIP_HEIGHT, TEXT_HEIGHT};
 use super::tile::Tile;
+use crate::draw::{self, CHIP_HEIGHT, TEXT_HEIGHT};
 use crate::image::Image;
 
 /// Tiles side by side at most.

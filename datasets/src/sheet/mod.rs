@@ -1,10 +1,9 @@
 //! `data show`: a contact sheet of a data folder, as its files are stored or as a model receives them. Changes nothing.
 //!
-//! `stored` and `augmented` make tiles, `tile` draws instances on them, `grid` lays them out, `draw` knows lines, text
-//! and colours. Equal folders and options give equal bytes.
+//! `stored` and `augmented` make tiles, `tile` draws instances on them, `grid` lays them out, `crate::draw` knows
+//! lines, text and colours. Equal folders and options give equal bytes.
 
 mod augmented;
-mod draw;
 mod grid;
 mod stored;
 mod tile;

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::tile::{Mark, Tile, thumbnail};
-use super::{Samples, ShowOptions, chosen, draw, file_name};
+use super::tile::{Tile, thumbnail};
+use super::{Samples, ShowOptions, chosen, file_name};
 use crate::coco;
+use crate::draw::{self, Mark};
 use crate::error::Error;
-use crate::image::{self, Image};
+use crate::image::{self, Image, Rectangle};
 use crate::imagenet;
 use crate::place::Place;
 use crate::task::Split;
@@ -112,6 +113,7 @@ fn mark(
         colour: if crowd { draw::CROWD } else { draw::colour_of(label) },
         crowd,
         corners: [x * per[0], y * per[1], (x + w) * per[0], (y + h) * per[1]],
+        area: Rectangle { left: 0, top: 0, width: picture.width, height: picture.height },
         mask,
     })
 }

@@ -1,14 +1,10 @@
 //! One sample of the sheet: its picture with the instances drawn in, or the text of what is broken.
 
-use super::draw::{self, CHIP_HEIGHT, Colour};
 use crate::augment::resize_box;
+use crate::draw::{self, Colour, Mark};
 use crate::error::Error;
 use crate::image::Image;
 
-/// Share of a mask's colour within it.
-const TINT: f64 = 0.3;
-/// The same on its rim.
-const RIM: f64 = 0.9;
 /// Free pixels around the text of a broken sample.
 const MARGIN: u32 = 6;
 
@@ -20,20 +16,9 @@ pub(super) struct Tile {
     pub caption: String,
 }
 
-/// An instance as it lies on a picture.
-pub(super) struct Mark {
-    pub name: String,
-    pub colour: Colour,
-    pub crowd: bool,
-    /// `x1 y1 x2 y2` in pixels of the picture.
-    pub corners: [f64; 4],
-    /// `[Y, X]` of the picture: whether the centre of a pixel lies in the mask.
-    pub mask: Vec<bool>,
-}
-
 impl Tile {
     /// A picture with its instances; the legend counts them.
-    pub fn detection(mut picture: Image, mut marks: Vec<Mark>, caption: String) -> Self {
+    pub fn detection(mut picture: Image, marks: Vec<Mark>, caption: String) -> Self {
         let mut legend: Vec<(String, Colour)> = Vec::new();
         let mut counts: Vec<usize> = Vec::new();
         for mark in &marks {
@@ -49,12 +34,9 @@ impl Tile {
         for ((name, _), count) in legend.iter_mut().zip(counts).filter(|(_, count)| *count > 1) {
             *name = format!("{count} {name}");
         }
-        // The large ones first, so that none hides a smaller one.
-        let area = |m: &Mark| (m.corners[2] - m.corners[0]) * (m.corners[3] - m.corners[1]);
-        marks.sort_by(|a, b| area(b).total_cmp(&area(a)));
-        marks.iter().for_each(|m| draw_mask(&mut picture, m));
-        marks.iter().for_each(|m| draw::frame(&mut picture, m.corners, m.colour, m.crowd));
-        draw_names(&mut picture, &marks);
+        let marks = draw::large_first(&marks);
+        draw::shapes(&mut picture, &marks);
+        draw::names(&mut picture, &marks, Vec::new());
         Tile { picture, legend, caption }
     }
 
@@ -79,60 +61,6 @@ pub(super) fn thumbnail(image: &Image, side: u32) -> Image {
     resize_box(image, [0.0, 0.0, f64::from(image.width), f64::from(image.height)], width, height)
 }
 
-/// The mask's tint with a strong rim; a crowd's is hatched.
-fn draw_mask(picture: &mut Image, mark: &Mark) {
-    let (w, h) = (picture.width as usize, picture.height as usize);
-    for y in 0..h {
-        for x in 0..w {
-            if !mark.mask[y * w + x] {
-                continue;
-            }
-            let inner = x > 0
-                && y > 0
-                && x + 1 < w
-                && y + 1 < h
-                && [y * w + x - 1, y * w + x + 1, (y - 1) * w + x, (y + 1) * w + x].iter().all(|&at| mark.mask[at]);
-            let share = match (mark.crowd, inner) {
-                (true, _) if (x + y) % 6 < 2 => RIM,
-                (true, _) => 0.0,
-                (false, true) => TINT,
-                (false, false) => RIM,
-            };
-            draw::blend(picture, x as i64, y as i64, mark.colour, share);
-        }
-    }
-}
-
-/// Names at their boxes, where there is room beside those already drawn; the legend has them all.
-fn draw_names(picture: &mut Image, marks: &[Mark]) {
-    let (w, h) = (i64::from(picture.width), i64::from(picture.height));
-    let high = i64::from(CHIP_HEIGHT);
-    let mut taken: Vec<[i64; 4]> = Vec::new();
-    for mark in marks {
-        let wide = i64::from(draw::chip_width(&mark.name));
-        let [left, top, right, bottom] = mark.corners.map(|v| v.round() as i64);
-        let x = left.min(w - wide).max(0);
-        // Above the box, in it where that leaves most of it free, below, beside.
-        let inside = bottom - top >= 3 * high;
-        let places = [
-            Some([x, top - high]),
-            inside.then_some([x, top]),
-            Some([x, bottom]),
-            inside.then_some([x, bottom - high]),
-            Some([right, top]),
-            Some([left - wide, top]),
-        ];
-        let free = places.into_iter().flatten().find(|&[x, y]| {
-            let overlaps = |t: &[i64; 4]| x < t[2] && x + wide > t[0] && y < t[3] && y + high > t[1];
-            x >= 0 && x + wide <= w.max(wide) && y >= 0 && y + high <= h && !taken.iter().any(overlaps)
-        });
-        if let Some([x, y]) = free {
-            draw::chip(picture, [x, y], &mark.name, mark.colour);
-            taken.push([x, y, x + wide, y + high]);
-        }
-    }
-}
-
 /// Words in lines of at most `room` characters; a longer word is cut into pieces.
 fn wrapped(words: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -153,10 +81,12 @@ fn wrapped(words: &str, room: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Rectangle;
 
     fn square(crowd: bool) -> Mark {
         let mask = (0..60 * 60).map(|i| (20..40).contains(&(i % 60)) && (30..50).contains(&(i / 60))).collect();
-        Mark { name: "cat".into(), colour: draw::colour_of(2), crowd, corners: [20.0, 30.0, 40.0, 50.0], mask }
+        let area = Rectangle { left: 0, top: 0, width: 60, height: 60 };
+        Mark { name: "cat".into(), colour: draw::colour_of(2), crowd, corners: [20.0, 30.0, 40.0, 50.0], area, mask }
     }
 
     #[test]
@@ -170,7 +100,7 @@ mod tests {
         for k in 30..50 {
             assert_eq!([at(20, k), at(39, k)], [colour; 2]);
         }
-        let tint = colour.map(|v| (255.0 + (f64::from(v) - 255.0) * TINT).round() as u8);
+        let tint = colour.map(|v| (255.0 + (f64::from(v) - 255.0) * draw::TINT).round() as u8);
         assert_eq!(at(30, 40), tint);
         // Nothing outside but the name above the box.
         for y in 0..60 {

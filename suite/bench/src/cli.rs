@@ -217,7 +217,7 @@ pub struct RunArgs {
     pub jobs: Option<u16>,
     #[command(flatten)]
     pub device: DeviceArg,
-    /// Print the cells, their steps and sizes, and stop; writes nothing
+    /// Print the cells, their steps and sizes, and what is missing to run them, and stop; writes nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -265,7 +265,8 @@ pub enum IouArg {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  adamv-bench predict --cell runs/smoke/stl-vit-micro-s0 --images photos --out predictions"
+    after_help = "Example:\n  adamv-bench predict --cell runs/smoke/stl-vit-micro-s0 --images photos --out predictions\n  \
+                  adamv-bench predict --cell runs/smoke/stl-vit-micro-s0 --images photos --out predictions --draw"
 )]
 pub struct PredictArgs {
     /// Folder of a finished cell
@@ -277,6 +278,12 @@ pub struct PredictArgs {
     /// Folder for classification.json, detection.json and images.json; made if missing
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Draw boxes, masks and classes on each image, as drawn/<file name>.png in the folder of --out
+    #[arg(long)]
+    pub draw: bool,
+    /// Lowest score of a detection that is drawn, 0 to 1; detection.json has all of them
+    #[arg(long, value_name = "SCORE", default_value_t = 0.3, requires = "draw")]
+    pub draw_score: f64,
     #[command(flatten)]
     pub device: DeviceArg,
 }

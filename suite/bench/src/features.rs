@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use adamv_engine::{FeaturesBackbone, FeaturesConfig};
+use adamv_engine::{DrawOptions, FeaturesBackbone, FeaturesConfig};
 use adamv_models::config::BACKBONES;
 use adamv_store::CellDir;
 
@@ -47,10 +47,14 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     given::folder("--cell", &args.cell, finished)?;
     given::file("--cell", &CellDir::new(&args.cell).record(), finished)?;
     given::folder("--images", &args.images, "give a folder of JPEG or PNG images")?;
+    if !(0.0..=1.0).contains(&args.draw_score) {
+        return Err(Failure::usage(format!("--draw-score: {} is not from 0 to 1", args.draw_score)));
+    }
     torch::start()?;
     let device = torch::device(&args.device.device)?;
     torch::threads(None)?;
-    let summary = adamv_engine::predict(&args.cell, &args.images, &args.out, device)?;
+    let draw = args.draw.then_some(DrawOptions { least_score: args.draw_score });
+    let summary = adamv_engine::predict(&args.cell, &args.images, &args.out, draw, device)?;
     eprintln!("{} images, {} detections, in {}", summary.images, summary.detections, args.out.display());
     Ok(())
 }

@@ -9,8 +9,8 @@ use adamv_store::{CellDir, CellId, Record, RunDir, RunPlan, Status, cell_key, re
 use serde_json::Value;
 
 use crate::exit::{Failure, OTHER};
-use crate::json;
 use crate::text_table::{TextTable, grouped};
+use crate::{json, preflight};
 
 /// A cell that was chosen to run.
 pub struct Job {
@@ -188,7 +188,9 @@ pub fn print(out: &Path, jobs: &[Job]) -> Result<(), Failure> {
         ]);
     }
     let waiting = jobs.iter().filter(|job| !job.done()).count();
-    json::line(&format!("{table}{} cells, {waiting} to run, into {}", jobs.len(), out.display()))
+    json::line(&format!("{table}{} cells, {waiting} to run, into {}", jobs.len(), out.display()))?;
+    let missing = preflight::missing(jobs.iter().filter(|job| !job.done()).map(|job| &job.config));
+    missing.iter().try_for_each(|line| json::line(&format!("missing: {line}")))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod cell;
 mod checkpoint;
 pub mod config;
 mod data;
+mod drawing;
 mod environment;
 mod error;
 mod evaluate;
@@ -26,5 +27,5 @@ pub use config::{BatchSizes, CellConfig, EvaluationConfig, Precision, ScheduleCo
 pub use environment::describe as describe_environment;
 pub use error::EngineError;
 pub use features::{FeaturesBackbone, FeaturesConfig, features};
-pub use predict::{PredictSummary, predict};
+pub use predict::{DrawOptions, PredictSummary, predict};
 pub use progress::Progress;

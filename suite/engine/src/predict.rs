@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use adamv_datasets::augment::classification;
 use adamv_datasets::augment::detection::Placement;
-use adamv_datasets::image::decode;
+use adamv_datasets::image::{decode, png_bytes};
 use adamv_datasets::{DataConfig, DetectionBatch, Task};
+use adamv_metrics::Detection;
 use adamv_models::config::{Classes, InputsConfig};
 use adamv_models::systems;
 use adamv_store::{CellDir, Status, TaskCost, read_record, write_bytes_atomic};
+use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 use tch::Device;
@@ -17,6 +19,7 @@ use crate::batch;
 use crate::checkpoint::{self, Checkpoints};
 use crate::config::CellConfig;
 use crate::data::ClassNames;
+use crate::drawing::Drawer;
 use crate::error::{EngineError, guarded};
 use crate::evaluate::Evaluator;
 
@@ -27,14 +30,37 @@ pub struct PredictSummary {
     pub detections: usize,
 }
 
-/// Classifies every JPEG and PNG of the folder `images` and detects in it. Writes to the folder `out`:
-/// `classification.json` (the best classes of each image with their scores), `detection.json` (COCO results in the
-/// images' own pixels) and `images.json` (which image and which category has which id).
-pub fn predict(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<PredictSummary, EngineError> {
-    guarded(|| run(cell_dir, images, out, device))
+/// How predictions are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DrawOptions {
+    /// Detections of a lower score are left out of the drawings; the files hold them all.
+    pub least_score: f64,
 }
 
-fn run(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<PredictSummary, EngineError> {
+/// Classifies every JPEG and PNG of the folder `images` and detects in it. Writes to the folder `out`:
+/// `classification.json` (the best classes of each image with their scores), `detection.json` (COCO results in the
+/// images' own pixels) and `images.json` (which image and which category has which id). With `draw` also
+/// `drawn/<file name>.png`: each image with what was found in it.
+///
+/// # Errors
+/// A cell that isn't finished; an image that can't be read, which the error names: then nothing is written.
+pub fn predict(
+    cell_dir: &Path,
+    images: &Path,
+    out: &Path,
+    draw: Option<DrawOptions>,
+    device: Device,
+) -> Result<PredictSummary, EngineError> {
+    guarded(|| run(cell_dir, images, out, draw, device))
+}
+
+fn run(
+    cell_dir: &Path,
+    images: &Path,
+    out: &Path,
+    draw: Option<DrawOptions>,
+    device: Device,
+) -> Result<PredictSummary, EngineError> {
     let (config, cost, names) = finished(cell_dir)?;
     let classes = Classes { classification: names.classification.len(), detection: names.detection.len() };
     let system = systems::build(&config.system, &config.model, classes, config.seed, device)?;
@@ -54,6 +80,7 @@ fn run(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<Pre
     let categories: Vec<u64> = names.detection.iter().map(|(id, _)| *id).collect();
     let files = files(images)?;
     let (mut predictions, mut detections, mut listed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut winners = Vec::new();
     for (i, path) in files.iter().enumerate() {
         let (pixels, mut batch) = inputs(path, i as u64 + 1, &config.data, &config.model.inputs)?;
         let side = config.model.inputs.of(Task::Classification).image_size;
@@ -62,6 +89,7 @@ fn run(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<Pre
         listed.push(json!({ "id": i + 1, "file_name": image }));
         let class =
             |&(label, score): &(u32, f32)| json!({ "class": names.classification[label as usize], "score": score });
+        winners.push(best[0]);
         predictions.push(json!({ "image": image, "best": best.iter().map(class).collect::<Vec<_>>() }));
         detections.extend(evaluator.detect_batch(&mut batch, &categories)?);
     }
@@ -69,12 +97,40 @@ fn run(cell_dir: &Path, images: &Path, out: &Path, device: Device) -> Result<Pre
     let category = |(id, name): &(u64, String)| json!({ "id": id, "name": name });
     let categories: Vec<_> = names.detection.iter().map(category).collect();
     let index = json!({ "images": listed, "categories": categories });
-    let files =
+    let documents =
         [("classification.json", json!(predictions)), ("detection.json", json!(detections)), ("images.json", index)];
-    for (name, value) in files {
+    for (name, value) in documents {
         write_bytes_atomic(&out.join(name), value.to_string().as_bytes())?;
     }
+    if let Some(options) = draw {
+        draw_all(&files, &winners, &detections, &names, options, &out.join("drawn"))?;
+    }
     Ok(PredictSummary { images: listed.len(), detections: detections.len() })
+}
+
+/// Draws each image into `folder`; `winners` are their best classes with scores. Images are read once more, so that not
+/// all of them have to be kept.
+fn draw_all(
+    files: &[PathBuf],
+    winners: &[(u32, f32)],
+    detections: &[Detection],
+    names: &ClassNames,
+    options: DrawOptions,
+    folder: &Path,
+) -> Result<(), EngineError> {
+    let drawer = Drawer { categories: &names.detection, least_score: options.least_score };
+    let mut found: Vec<Vec<&Detection>> = vec![Vec::new(); files.len()];
+    detections.iter().for_each(|d| found[d.image_id as usize - 1].push(d));
+    files.par_iter().zip(winners).zip(found).try_for_each(|((file, &(label, score)), found)| {
+        let best = (names.classification[label as usize].as_str(), score);
+        let picture = drawer.draw(&decode(file)?, best, &found)?;
+        // The whole name with its extension: `a.jpg` and `a.png` are two images.
+        let mut name = file.file_name().unwrap_or_default().to_os_string();
+        name.push(".png");
+        let path = folder.join(name);
+        let bytes = png_bytes(&picture).map_err(|e| adamv_store::Error::io("write", &path, e))?;
+        Ok(write_bytes_atomic(&path, &bytes)?)
+    })
 }
 
 /// Experts that a task's tokens used after training.

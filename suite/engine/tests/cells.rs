@@ -371,7 +371,7 @@ fn predict_says_of_a_validation_image_what_evaluation_said() {
     let record = run(root, "cell", &config, &mut ()).unwrap();
     write_record(&root.join("cell"), &record).unwrap();
     let images = root.join("data/detection/val");
-    let summary = predict(&root.join("cell"), &images, &root.join("out"), Device::Cpu).unwrap();
+    let summary = predict(&root.join("cell"), &images, &root.join("out"), None, Device::Cpu).unwrap();
     let read =
         |path: PathBuf| -> Vec<serde_json::Value> { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
     let ours = read(root.join("out/detection.json"));
@@ -382,7 +382,7 @@ fn predict_says_of_a_validation_image_what_evaluation_said() {
         assert_same(a, b);
     }
     let empty = tempfile::tempdir().unwrap();
-    let error = predict(&root.join("cell"), empty.path(), &root.join("none"), Device::Cpu).unwrap_err();
+    let error = predict(&root.join("cell"), empty.path(), &root.join("none"), None, Device::Cpu).unwrap_err();
     assert!(error.to_string().contains("holds no image") && !root.join("none").exists(), "{error}");
 }
 

@@ -1,36 +1,42 @@
-//! Lines, tints and text on an image, and the colours of classes. Knows no samples.
+//! Lines, tints and text on an image, the colours of classes, and instances as sheets and predictions show them. Knows
+//! no samples and no files.
+
+mod instances;
 
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
+#[cfg(test)]
+pub(crate) use self::instances::TINT;
+pub use self::instances::{Mark, large_first, names, shapes};
 use crate::image::Image;
 
 /// An RGB colour.
-pub(super) type Colour = [u8; 3];
+pub type Colour = [u8; 3];
 
 /// Ground of the sheet.
-pub(super) const GROUND: Colour = [255, 255, 255];
+pub(crate) const GROUND: Colour = [255, 255, 255];
 /// Text on the ground.
-pub(super) const INK: Colour = [30, 30, 30];
+pub const INK: Colour = [30, 30, 30];
 /// Crowds, which are no training targets.
-pub(super) const CROWD: Colour = [150, 150, 150];
+pub(crate) const CROWD: Colour = [150, 150, 150];
 /// Ground of a tile that stands for a sample which cannot be read.
-pub(super) const BROKEN: Colour = [120, 20, 20];
+pub(crate) const BROKEN: Colour = [120, 20, 20];
 
 /// Rows of a line of text.
-pub(super) const TEXT_HEIGHT: u32 = RasterHeight::Size16.val() as u32;
+pub(crate) const TEXT_HEIGHT: u32 = RasterHeight::Size16.val() as u32;
 /// Columns of a character.
-pub(super) const TEXT_WIDTH: u32 = get_raster_width(FontWeight::Regular, RasterHeight::Size16) as u32;
+pub(crate) const TEXT_WIDTH: u32 = get_raster_width(FontWeight::Regular, RasterHeight::Size16) as u32;
 /// Free columns left and right of a chip's text.
 const CHIP_MARGIN: u32 = 2;
 /// Rows of a chip: a line of text without the free rows that the font has above and below.
-pub(super) const CHIP_HEIGHT: u32 = TEXT_HEIGHT - 1;
+pub const CHIP_HEIGHT: u32 = TEXT_HEIGHT - 1;
 
 /// Okabe and Ito's colours for all kinds of colour vision ("Color Universal Design", 2008), without black.
 const OKABE_ITO: [Colour; 7] =
     [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0], [204, 121, 167]];
 
 /// The colour of a class: seven hues, then the same lighter, then darker; 21 classes have colours of their own.
-pub(super) fn colour_of(label: usize) -> Colour {
+pub fn colour_of(label: usize) -> Colour {
     let base = OKABE_ITO[label % OKABE_ITO.len()];
     match (label / OKABE_ITO.len()) % 3 {
         0 => base,
@@ -40,7 +46,7 @@ pub(super) fn colour_of(label: usize) -> Colour {
 }
 
 /// Black or white, whichever contrasts more with a ground (WCAG 2.2, relative luminance and contrast ratio).
-pub(super) fn text_on(ground: Colour) -> Colour {
+pub(crate) fn text_on(ground: Colour) -> Colour {
     let linear = |v: u8| {
         let v = f64::from(v) / 255.0;
         if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
@@ -55,13 +61,13 @@ fn mixed(from: u8, to: u8, share: f64) -> u8 {
 }
 
 /// An image of one colour.
-pub(super) fn blank(width: u32, height: u32, colour: Colour) -> Image {
+pub(crate) fn blank(width: u32, height: u32, colour: Colour) -> Image {
     let rgb = colour.repeat(width as usize * height as usize);
     Image { width, height, rgb }
 }
 
 /// Mixes a colour into a pixel; nothing happens outside the image.
-pub(super) fn blend(image: &mut Image, x: i64, y: i64, colour: Colour, share: f64) {
+pub(crate) fn blend(image: &mut Image, x: i64, y: i64, colour: Colour, share: f64) {
     if x < 0 || y < 0 || x >= i64::from(image.width) || y >= i64::from(image.height) {
         return;
     }
@@ -72,7 +78,7 @@ pub(super) fn blend(image: &mut Image, x: i64, y: i64, colour: Colour, share: f6
 }
 
 /// Fills columns `x .. x + w` and rows `y .. y + h`, as far as they lie in the image.
-pub(super) fn fill(image: &mut Image, [x, y]: [i64; 2], [w, h]: [u32; 2], colour: Colour) {
+pub(crate) fn fill(image: &mut Image, [x, y]: [i64; 2], [w, h]: [u32; 2], colour: Colour) {
     for row in y..y + i64::from(h) {
         for column in x..x + i64::from(w) {
             blend(image, column, row, colour, 1.0);
@@ -81,7 +87,7 @@ pub(super) fn fill(image: &mut Image, [x, y]: [i64; 2], [w, h]: [u32; 2], colour
 }
 
 /// Copies an image onto another; what lies outside is cut off.
-pub(super) fn paste(image: &mut Image, [x, y]: [u32; 2], part: &Image) {
+pub(crate) fn paste(image: &mut Image, [x, y]: [u32; 2], part: &Image) {
     let columns = part.width.min(image.width.saturating_sub(x)) as usize;
     for row in 0..part.height.min(image.height.saturating_sub(y)) {
         let from = 3 * (row as usize * part.width as usize);
@@ -92,7 +98,7 @@ pub(super) fn paste(image: &mut Image, [x, y]: [u32; 2], part: &Image) {
 
 /// The outline of a box `x1 y1 x2 y2`: its own outermost pixels and a darker line within, so that it shows on any
 /// ground. `dashed` leaves gaps.
-pub(super) fn frame(image: &mut Image, [x1, y1, x2, y2]: [f64; 4], colour: Colour, dashed: bool) {
+pub(crate) fn frame(image: &mut Image, [x1, y1, x2, y2]: [f64; 4], colour: Colour, dashed: bool) {
     // The first and the last pixel that the box touches; a box without an extent still shows.
     let (left, top) = (x1.floor() as i64, y1.floor() as i64);
     let (right, bottom) = ((x2.ceil() as i64 - 1).max(left), (y2.ceil() as i64 - 1).max(top));
@@ -115,7 +121,7 @@ pub(super) fn frame(image: &mut Image, [x1, y1, x2, y2]: [f64; 4], colour: Colou
 }
 
 /// One line of text, its top left corner at a point. What is not ASCII shows as `?`.
-pub(super) fn text(image: &mut Image, [x, y]: [i64; 2], line: &str, colour: Colour) {
+pub(crate) fn text(image: &mut Image, [x, y]: [i64; 2], line: &str, colour: Colour) {
     let glyph = |c| get_raster(c, FontWeight::Regular, RasterHeight::Size16);
     let mut left = x;
     for c in line.chars() {
@@ -130,7 +136,7 @@ pub(super) fn text(image: &mut Image, [x, y]: [i64; 2], line: &str, colour: Colo
 }
 
 /// A line cut to a number of columns, with `..` where something is missing.
-pub(super) fn fitted(line: &str, columns: u32) -> String {
+pub fn fitted(line: &str, columns: u32) -> String {
     let room = (columns / TEXT_WIDTH) as usize;
     if line.chars().count() <= room {
         return line.to_string();
@@ -139,12 +145,12 @@ pub(super) fn fitted(line: &str, columns: u32) -> String {
 }
 
 /// Columns of the chip of a name.
-pub(super) fn chip_width(name: &str) -> u32 {
+pub fn chip_width(name: &str) -> u32 {
     name.chars().count() as u32 * TEXT_WIDTH + 2 * CHIP_MARGIN
 }
 
 /// A name on a ground of its class's colour, its top left corner at a point.
-pub(super) fn chip(image: &mut Image, [x, y]: [i64; 2], name: &str, colour: Colour) {
+pub fn chip(image: &mut Image, [x, y]: [i64; 2], name: &str, colour: Colour) {
     fill(image, [x, y], [chip_width(name), CHIP_HEIGHT], colour);
     text(image, [x + i64::from(CHIP_MARGIN), y - 1], name, text_on(colour));
 }
