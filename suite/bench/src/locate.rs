@@ -38,11 +38,6 @@ pub fn position(text: &str, path: &[Step]) -> Option<(usize, usize)> {
     Some(error.location().map_or((1, 1), |location| (location.line(), location.column())))
 }
 
-/// As [`position`], but of the longest beginning of the path that is in the text.
-pub fn nearest_position(text: &str, path: &[Step]) -> Option<(usize, usize)> {
-    (1..=path.len()).rev().find_map(|length| position(text, &path[..length]))
-}
-
 const FOUND: &str = "the place that was looked for";
 
 /// Goes down the path; the error FOUND stops it at the end.
@@ -189,7 +184,6 @@ variants:
         ];
         assert_eq!(position(TEXT, &dotted), Some((6, 21)));
         assert_eq!(position(TEXT, &steps("training.detection.steps")), None);
-        assert_eq!(nearest_position(TEXT, &steps("training.detection.steps")), Some((2, 1)));
     }
 
     #[test]

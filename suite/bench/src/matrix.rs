@@ -40,7 +40,9 @@ fn places(suite: &Suite) -> Vec<Place<'_>> {
     for backbone in &file.backbones {
         for variant in file.variants.iter().enumerate() {
             for &seed in &file.seeds {
-                places.extend(file.systems.iter().map(|system| Place { system, backbone, variant, seed }));
+                let has_it = |system: &&String| variant.1.systems.is_empty() || variant.1.systems.contains(system);
+                let systems = file.systems.iter().filter(has_it);
+                places.extend(systems.map(|system| Place { system, backbone, variant, seed }));
             }
         }
     }
@@ -234,6 +236,16 @@ mod tests {
         assert_eq!((cells[0].model.detector.stages, cells[4].model.detector.stages), (1, 3)); // preset, variant
         let scenes = cells[0].data.scenes.as_ref().unwrap();
         assert_eq!((scenes.images, scenes.seed), (32, 5));
+    }
+
+    #[test]
+    fn a_variant_may_be_for_some_systems_only() {
+        let text = SMALL.replace("{name: cascade,", "{name: cascade, systems: [mtl-vit],");
+        let cells = resolved(&text, &[]).unwrap();
+        let names: Vec<_> = cells.iter().map(|c| format!("{} {} {}", c.variant, c.seed, c.system)).collect();
+        let wanted =
+            ["base 0 stl", "base 0 mtl-vit", "base 1 stl", "base 1 mtl-vit", "cascade 0 mtl-vit", "cascade 1 mtl-vit"];
+        assert_eq!(names, wanted);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The suite file: its shape, and reading one with an error that names file, line, column and the nearest known key.
-//! Knows nothing of cells (see `matrix`).
+//! The suite file: its shape, and reading one, and those that it extends, with an error that names file, line, column and the
+//! nearest known key. Knows nothing of cells (see `matrix`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,18 @@ use serde_yaml::Value;
 use crate::exit::Failure;
 use crate::explain::unknown;
 use crate::locate::{self, Step, steps};
+use crate::matrix::typed;
+use crate::overrides::merge;
 use crate::yaml;
 
 /// A suite: a matrix of cells and what they share. Relative paths in `data` are relative to the current directory.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SuiteFile {
+    /// Another suite file, relative to this one, that this one is laid over: mappings key by key, lists and values whole. Name,
+    /// description and task_version are never another's.
+    #[serde(default, rename = "extends")]
+    _extends: Option<PathBuf>,
     /// Name of the suite, part of every record; also of its folder in `runs/`.
     pub name: String,
     /// What it shows, the expected result, hardware, wall time and command.
@@ -52,16 +58,26 @@ pub struct SuiteFile {
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     pub name: String,
+    /// Systems that have cells of it; all without any.
+    #[serde(default)]
+    pub systems: Vec<String>,
     #[serde(default)]
     pub set: BTreeMap<String, Value>,
 }
 
-/// A suite with the text it came from, so that later errors can show the place.
+/// A suite with the texts it came from, so that later errors can show the place.
 #[derive(Debug)]
 pub struct Suite {
     pub file: SuiteFile,
     /// The same document as plain values: keys that were left out are absent.
     pub raw: Value,
+    /// The suite's own file, then what it extends.
+    sources: Vec<Source>,
+}
+
+/// One file.
+#[derive(Debug)]
+struct Source {
     path: PathBuf,
     text: String,
 }
@@ -74,11 +90,25 @@ impl Suite {
     }
 
     fn from_text(path: &Path, text: String) -> Result<Self, Failure> {
-        let file: SuiteFile = yaml::parse(path, &text)?;
-        let raw: Value = yaml::parse(path, &text)?;
-        let mut suite = Self { file, raw, path: path.into(), text };
+        let own: Value = yaml::parse(path, &text)?;
+        let mut sources = vec![Source { path: path.into(), text }];
+        let raw = extended(&own, &mut sources)?;
+        // A file that stands alone is read as it is: then even a key's place is the reader's own.
+        let file: SuiteFile = match &sources[..] {
+            [alone] => yaml::parse(&alone.path, &alone.text)?,
+            _ => {
+                for key in ["name", "description", "task_version"] {
+                    if own.get(key).is_none() {
+                        let what = format!("the key `{key}` is missing; a suite that extends another one has its own");
+                        return Err(at(&sources, &steps("extends"), &what));
+                    }
+                }
+                typed(&raw).map_err(|(path, what)| at(&sources, &steps(&path), &what))?
+            }
+        };
+        let mut suite = Self { file, raw, sources };
         if suite.file.variants.is_empty() {
-            suite.file.variants.push(Variant { name: "base".into(), set: BTreeMap::new() });
+            suite.file.variants.push(Variant { name: "base".into(), systems: Vec::new(), set: BTreeMap::new() });
         }
         suite.check()?;
         Ok(suite)
@@ -114,6 +144,11 @@ impl Suite {
                     self.at(&place, &format!("the variant `{name}` is here twice; rename or remove one of them"))
                 );
             }
+            let chosen = &self.file.variants[index].systems;
+            if let Some(wrong) = chosen.iter().position(|system| !systems.contains(&system.as_str())) {
+                let place = steps(&format!("variants[{index}].systems[{wrong}]"));
+                return Err(self.at(&place, &unknown("system of this suite", &chosen[wrong], &systems)));
+            }
         }
         Ok(())
     }
@@ -141,11 +176,56 @@ impl Suite {
         Ok(())
     }
 
-    /// A usage error that shows the path's place in the file, or of the nearest part of it that is there.
+    /// A usage error that shows the path's place in the file that has it, or of the nearest part of it that is there.
     pub fn at(&self, path: &[Step], what: &str) -> Failure {
-        let at = locate::nearest_position(&self.text, path);
-        Failure::usage(locate::message(&self.path, &self.text, at, what))
+        at(&self.sources, path, what)
     }
+}
+
+fn at(sources: &[Source], path: &[Step], what: &str) -> Failure {
+    let found = (1..=path.len()).rev().find_map(|length| {
+        sources.iter().find_map(|source| Some((source, locate::position(&source.text, &path[..length])?)))
+    });
+    let (source, place) = found.map_or((&sources[0], None), |(source, place)| (source, Some(place)));
+    Failure::usage(locate::message(&source.path, &source.text, place, what))
+}
+
+/// `own`, the document of the last of `sources`, laid over what it extends; the files that were read join `sources`.
+fn extended(own: &Value, sources: &mut Vec<Source>) -> Result<Value, Failure> {
+    let Some(other) = own.get("extends").filter(|other| !other.is_null()) else { return Ok(own.clone()) };
+    let extending = &sources[sources.len() - 1..];
+    let Some(other) = other.as_str() else {
+        return Err(at(extending, &steps("extends"), "`extends` is not the name of a suite file"));
+    };
+    let path = extending[0].path.parent().unwrap_or(Path::new("")).join(other);
+    let same = |source: &Source| match (source.path.canonicalize(), path.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    if sources.iter().any(same) {
+        return Err(at(
+            extending,
+            &steps("extends"),
+            &format!("`{other}` extends this file in turn; leave one of them out"),
+        ));
+    }
+    if !path.is_file() {
+        let what =
+            format!("there is no suite `{}` to extend; its name is relative to this file's folder", path.display());
+        return Err(at(extending, &steps("extends"), &what));
+    }
+    let text = yaml::read(&path)?;
+    let document: Value = yaml::parse(&path, &text)?;
+    sources.push(Source { path, text });
+    let mut whole = extended(&document, sources)?;
+    // What the other one changes for systems that this one leaves out changes nothing here.
+    if let (Some(systems), Some(Value::Mapping(by_system))) =
+        (own.get("systems").and_then(Value::as_sequence).cloned(), whole.get_mut("by_system"))
+    {
+        by_system.retain(|system, _| systems.contains(system));
+    }
+    merge(&mut whole, own);
+    Ok(whole)
 }
 
 #[cfg(test)]
@@ -179,6 +259,65 @@ variants:
         let suite = suite(SMALL).unwrap();
         assert_eq!(suite.file.systems, ["stl", "mtl-vit"]);
         assert_eq!(suite.file.variants.len(), 2);
+    }
+
+    /// Writes `own` beside a file `base.yaml` that it extends, and reads it.
+    fn extending(own: &str) -> Result<Suite, String> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("base.yaml"), SMALL).unwrap();
+        let path = dir.path().join("own.yaml");
+        std::fs::write(&path, own).unwrap();
+        Suite::read(&path).map_err(|e| e.message)
+    }
+
+    const OWN: &str = "\
+extends: base.yaml
+name: own
+description: another test
+task_version: 3
+seeds: [4]
+training:
+  joint: {steps: 9}
+variants:
+  - {name: wide, systems: [mtl-vit], set: {model.backbone.width: 120}}
+";
+
+    #[test]
+    fn a_suite_is_laid_over_the_one_it_extends() {
+        let suite = extending(OWN).unwrap();
+        let file = &suite.file;
+        assert_eq!((file.name.as_str(), file.task_version, &file.seeds[..]), ("own", 3, &[4][..]));
+        assert_eq!(file.systems, ["stl", "mtl-vit"]);
+        let joint = &suite.raw["training"]["joint"];
+        assert_eq!((joint["steps"].as_u64(), joint["warmup"].as_u64()), (Some(9), Some(1)));
+        assert_eq!(file.variants.len(), 1, "lists are replaced whole");
+        // Changes for a system that was left out are left out.
+        let base = SMALL.to_owned() + "by_system: {mtl-vit: {training.joint.steps: 2}}\n";
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("base.yaml"), base).unwrap();
+        let path = dir.path().join("own.yaml");
+        std::fs::write(&path, OWN.replace("[mtl-vit]", "[stl]") + "systems: [stl]\n").unwrap();
+        assert!(Suite::read(&path).unwrap().file.by_system.is_empty());
+    }
+
+    #[test]
+    fn mistakes_in_extending_are_shown_where_they_were_made() {
+        for (from, to, wanted) in [
+            ("base.yaml", "bose.yaml", "own.yaml:1:1: there is no suite `"),
+            ("base.yaml", "own.yaml", "own.yaml:1:1: `own.yaml` extends this file in turn"),
+            ("base.yaml", "[base.yaml]", "own.yaml:1:1: `extends` is not the name"),
+            ("name: own\n", "", "own.yaml:1:1: the key `name` is missing"),
+            ("{steps: 9}", "{steps: x}", "own.yaml:7:11: "),
+            ("{steps: 9}", "{stesp: 9}", "unknown key `stesp`; the nearest known key is `steps`"),
+            ("seeds: [4]", "systems: [stl]", "own.yaml:9:28: unknown system of this suite `mtl-vit`"),
+        ] {
+            assert!(OWN.contains(from), "{from}");
+            let error = extending(&OWN.replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(wanted), "{to}:\n{error}");
+        }
+        // A value that the other file wrote is shown there.
+        let error = extending(OWN).unwrap().at(&steps("training.joint.warmup"), "wrong").message;
+        assert!(error.contains("base.yaml:10:21: wrong"), "{error}");
     }
 
     #[test]
