@@ -135,6 +135,9 @@ fn set_and_only() {
     run(&["--only", "sytem=stl"]).expect(2).says("the nearest known key is `system`");
     let all = run(&[]).expect(0).stdout;
     assert!(all.contains("stl") && all.contains("mtl-vit") && all.contains("2 cells, 2 to run"), "{all}");
+    for wanted in ["classification 6 + detection 6", "joint 6", "its steps", " on the CPU, and ", "MiB of disk"] {
+        assert!(all.contains(wanted), "{wanted}: {all}");
+    }
     let one = run(&["--only", "system=stl,seed=0", "--set", "training.classification.steps=11"]).expect(0).stdout;
     assert!(!one.contains("mtl-vit") && one.contains(" 11 ") && one.contains("1 cells, 1 to run"), "{one}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a dry run writes nothing");

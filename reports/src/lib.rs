@@ -29,4 +29,5 @@ mod write;
 pub use document::{Report, ReportOptions, render};
 pub use error::{ReportError, Result};
 pub use load::{Results, Run, RunCell, load};
+pub use number::{bytes, duration};
 pub use write::write;

@@ -52,19 +52,21 @@ pub(crate) fn signed(value: f64) -> String {
     }
 }
 
-/// `4.2 s`, `3 min 05 s`, `2 h 07 min`.
-pub(crate) fn duration(seconds: f64) -> String {
+/// `4.2 s`, `3 min 05 s`, `2 h 07 min`, `12 days`, `3.4 years`.
+pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         _ if seconds < 9.95 => format!("{seconds:.1} s"),
         0..60 => format!("{whole} s"),
         60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+        3600..172_800 => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+        172_800..63_115_200 => format!("{:.0} days", seconds / 86_400.0),
+        _ => format!("{:.1} years", seconds / 31_557_600.0),
     }
 }
 
 /// Binary units: `512 MiB`, `1.5 GiB`.
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const MIB: f64 = 1_048_576.0;
     let mib = bytes as f64 / MIB;
     if mib < 1023.5 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
@@ -104,8 +106,9 @@ mod tests {
     fn texts() {
         assert_eq!(signed(-1.255), "\u{2212}1.25");
         assert_eq!(
-            ["9.94", "9.96", "59.4", "185", "3599.6", "7620"].map(|s| duration(s.parse().unwrap_or(0.0))),
-            ["9.9 s", "10 s", "59 s", "3 min 05 s", "1 h 00 min", "2 h 07 min"]
+            ["9.94", "9.96", "59.4", "185", "3599.6", "7620", "259200", "94672800"]
+                .map(|s| duration(s.parse().unwrap_or(0.0))),
+            ["9.9 s", "10 s", "59 s", "3 min 05 s", "1 h 00 min", "2 h 07 min", "3 days", "3.0 years"]
         );
         assert_eq!([1 << 20, 1023 << 20, 3 << 29].map(bytes), ["1 MiB", "1023 MiB", "1.5 GiB"]);
         assert_eq!([0.123, 45.67, 1234.5].map(rate), ["0.12", "45.7", "1234"]);

@@ -9,6 +9,7 @@ mod cli;
 mod cost;
 mod data;
 mod doctor;
+mod dry_run;
 mod errors;
 mod eval;
 mod exit;

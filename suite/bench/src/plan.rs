@@ -9,8 +9,6 @@ use adamv_store::{CellDir, CellId, Record, RunDir, RunPlan, Status, cell_key, re
 use serde_json::Value;
 
 use crate::exit::{Failure, OTHER};
-use crate::text_table::{TextTable, grouped};
-use crate::{json, preflight};
 
 /// A cell that was chosen to run.
 pub struct Job {
@@ -162,35 +160,6 @@ fn differences(at: &str, there: &Value, wanted: &Value, found: &mut Vec<String>)
     } else if there != wanted {
         found.push(format!("{at} ({there} there, {wanted} now)"));
     }
-}
-
-/// The table of `--dry-run`.
-pub fn print(out: &Path, jobs: &[Job]) -> Result<(), Failure> {
-    let mut table =
-        TextTable::new(&["system", "backbone", "variant", "seed", "state", "phases and steps", "parameters"], 6);
-    for job in jobs {
-        let cell = adamv_engine::plan(&job.config)?;
-        let phases: Vec<String> = cell.phases.iter().map(|phase| format!("{} {}", phase.name, phase.steps)).collect();
-        let state = match &job.record {
-            Some(record) if record.status == Status::Done => "done",
-            Some(_) => "failed, runs again",
-            None if job.dir.progress().exists() => "goes on",
-            None => "to run",
-        };
-        table.row([
-            job.id.system.clone(),
-            job.id.backbone.clone(),
-            job.id.variant.clone(),
-            job.id.seed.to_string(),
-            state.into(),
-            phases.join(" + "),
-            grouped(cell.params_total),
-        ]);
-    }
-    let waiting = jobs.iter().filter(|job| !job.done()).count();
-    json::line(&format!("{table}{} cells, {waiting} to run, into {}", jobs.len(), out.display()))?;
-    let missing = preflight::missing(jobs.iter().filter(|job| !job.done()).map(|job| &job.config));
-    missing.iter().try_for_each(|line| json::line(&format!("missing: {line}")))
 }
 
 #[cfg(test)]

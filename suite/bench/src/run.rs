@@ -18,7 +18,7 @@ use crate::plan::{self, Job};
 use crate::progress::Reporter;
 use crate::suite_file::Suite;
 use crate::text_table::TextTable;
-use crate::{json, preflight, torch};
+use crate::{dry_run, json, preflight, torch};
 
 /// Runs a suite; see the help of `run`.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
@@ -34,7 +34,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let command: Vec<String> = std::env::args().skip(1).collect();
     let (_, jobs) = plan::plan(&suite.file.name, &out, command.clone(), cells.clone())?;
     if args.dry_run {
-        return plan::print(&out, &jobs);
+        return dry_run::print(&out, &jobs, device);
     }
     preflight::data(jobs.iter().filter(|job| !job.done()).map(|job| &job.config))?;
     preflight::unchanged(&jobs)?;

@@ -4,16 +4,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use adamv_datasets::coco::instances_json;
-use adamv_datasets::scenes::{FashionMnist, class_names};
+use adamv_datasets::scenes::FashionMnist;
 use adamv_datasets::{Split, Sprites, Task};
 use adamv_metrics::{CocoEvaluator, GroundTruth, Hotcoco, IouType};
-use adamv_models::config::{Classes, InputsConfig};
+use adamv_models::config::InputsConfig;
 use adamv_models::cost::Cost;
 use adamv_models::systems::{self, System};
 use adamv_store::{
     CellDir, CellId, Record, SCHEMA_VERSION, Status, TaskCost, Timing, cell_key, now_rfc3339, protocol_key,
 };
-use serde::Serialize;
 use serde_json::{Value, json};
 use tch::Device;
 
@@ -24,7 +23,7 @@ use crate::environment;
 use crate::error::{EngineError, guarded};
 use crate::evaluate::Evaluator;
 use crate::progress::Progress;
-use crate::train::{Trainer, schedule_of};
+use crate::train::Trainer;
 
 /// Where and as what a cell runs.
 pub struct Context<'a> {
@@ -36,47 +35,6 @@ pub struct Context<'a> {
     /// Version of the program and commit of its source, for the record.
     pub version: &'a str,
     pub commit: &'a str,
-}
-
-/// What a cell would do.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CellPlan {
-    pub phases: Vec<PhasePlan>,
-    /// All parameters of the model.
-    pub params_total: u64,
-}
-
-/// One phase of training.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PhasePlan {
-    pub name: String,
-    pub steps: u64,
-    pub tasks: Vec<Task>,
-}
-
-/// What a cell would do, without data where that isn't there (then with the classes of ImageNet and COCO).
-pub fn plan(config: &CellConfig) -> Result<CellPlan, EngineError> {
-    config.validate()?;
-    let system =
-        guarded(|| Ok(systems::build(&config.system, &config.model, classes(config), config.seed, Device::Cpu)?))?;
-    let phases = system.phases(config.training.two_stages).iter().map(|phase| PhasePlan {
-        name: phase.name.into(),
-        steps: schedule_of(config, phase).steps,
-        tasks: phase.tasks.to_vec(),
-    });
-    Ok(CellPlan { phases: phases.collect(), params_total: system.params().count(|_| true) })
-}
-
-fn classes(config: &CellConfig) -> Classes {
-    let found = || {
-        let (imagenet, coco) = data::sources(&config.data).ok()?;
-        Some(data::open(config, &imagenet, &coco).ok()?.classes())
-    };
-    if let Some(scenes) = &config.data.scenes {
-        let count = class_names(scenes.sprites).len();
-        return Classes { classification: count, detection: count };
-    }
-    found().unwrap_or(Classes { classification: 1000, detection: 80 })
 }
 
 /// Checks the configuration and opens its data; of scenes, which are made when the cell runs, what they are made of. That
@@ -234,6 +192,7 @@ fn protocol(config: &CellConfig, fingerprints: &[&str]) -> Value {
             "score_threshold": config.evaluation.score_threshold,
             "nms": config.evaluation.nms,
             "detections": config.evaluation.detections,
+            "images": config.evaluation.images,
         },
         "budget": {
             "classification": budget(&training.classification),

@@ -130,6 +130,14 @@ pub fn open(config: &CellConfig, imagenet: &ImagenetPaths, coco: &CocoPaths) -> 
     let train_scenes = scenes(&coco.train_images, &coco.train_annotations, Split::Train)?;
     let val_scenes = scenes(&coco.val_images, &coco.val_annotations, Split::Val)?.same_categories_as(&train_scenes)?;
 
+    let (val, val_scenes) = match config.evaluation.images {
+        Some(images) => {
+            let first = |count: usize| (0..count.min(images)).collect::<Vec<_>>();
+            let (first_images, first_scenes) = (first(val.len()), first(val_scenes.len()));
+            (val.split_off(&first_images).1, val_scenes.split_off(&first_scenes).1)
+        }
+        None => (val, val_scenes),
+    };
     let (held_classes, held_scenes) =
         (held_out(config, Task::Classification, train.len())?, held_out(config, Task::Detection, train_scenes.len())?);
     let (classes, scenes) = (

@@ -1,6 +1,7 @@
 //! Whole cells, tiny ones: exact resume, evaluation that doesn't depend on the batch, the guard, the average of the
 //! weights, prediction, features.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -190,6 +191,27 @@ fn deltas_are_trained_after_the_weights_they_add_to() {
     }
     let activated = |cost: usize| record.cost[cost].params_activated_backbone;
     assert!(activated(0) < record.cost[0].params_total && activated(1) < record.cost[1].params_total);
+}
+
+#[test]
+fn as_many_images_are_evaluated_as_are_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = tiny("mtl-vit");
+    let whole = run(root.path(), "whole", &config, &mut ()).unwrap();
+    config.evaluation.images = Some(2);
+    let few = run(root.path(), "few", &config, &mut ()).unwrap();
+    let images = |record: &Record| {
+        let metrics = &record.metrics;
+        (metrics.classification.as_ref().unwrap().images, metrics.detection.as_ref().unwrap().images)
+    };
+    assert_eq!((images(&whole), images(&few)), ((6, 6), (2, 2)));
+    let detections = |name: &str| -> Vec<serde_json::Value> {
+        let path = CellDir::new(root.path().join(name)).detection_predictions();
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let ids = |name: &str| detections(name).iter().map(|d| d["image_id"].as_u64().unwrap()).collect::<BTreeSet<_>>();
+    assert_eq!(ids("few"), ids("whole").into_iter().take(2).collect());
+    assert_ne!(whole.protocol_key, few.protocol_key, "they can't be compared");
 }
 
 #[test]
