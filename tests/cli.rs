@@ -308,6 +308,13 @@ fn cost_needs_no_data_and_counts_every_system() {
     cost(&["--system", "mtl-moe", "--k", "17"]).expect(2).says("--k: mtl-moe").says("1 to experts (16)");
     cost(&["--set", "training.joint.steps=3"]).expect(2).says("costs depend on model.");
     cost(&["--system", "stl", "--set", "model.backbone.moe.experts=3"]).expect(2).says("stl has no experts");
-    cost(&["--classes", "10"]).expect(2).says("two whole numbers over 0");
+    for classes in ["10", "0,80", "1000,99999999999999999", "1000,-1"] {
+        cost(&["--classes", classes]).expect(2).says("two whole numbers from 1 to 1000000");
+    }
+    for count in ["0", "10001", "18446744073709551615"] {
+        let set = format!("evaluation.detections={count}");
+        cost(&["--set", &set]).expect(2).says("evaluation.detections").says("1 to 10000");
+    }
+    cost(&["--system", "stl", "--system", "taps", "--k", "2"]).expect(2).says("--k: stl, taps without experts");
     assert_eq!(cost(&["--backbone", "vit-micro"]).expect(0).stdout.lines().count(), 1 + 12 + 1);
 }

@@ -361,10 +361,13 @@ pub struct CostArgs {
 
 /// Two counts with a comma between.
 fn classes(text: &str) -> Result<Classes, String> {
-    let counts: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok().filter(|n| *n > 0)).collect();
+    // Far more than any data set has, and few enough for every product to be a number.
+    const MOST: usize = 1_000_000;
+    let count = |part: &str| part.trim().parse().ok().filter(|n| (1..=MOST).contains(n));
+    let counts: Option<Vec<usize>> = text.split(',').map(count).collect();
     match counts.as_deref() {
         Some(&[classification, detection]) => Ok(Classes { classification, detection }),
-        _ => Err("give two whole numbers over 0, such as 1000,80".into()),
+        _ => Err(format!("give two whole numbers from 1 to {MOST}, such as 1000,80")),
     }
 }
 

@@ -54,6 +54,9 @@ pub fn cost(args: &CostArgs) -> Result<(), Failure> {
             }
         }
     }
+    if !args.k.is_empty() && rows.iter().all(|row| row.cost.k.is_none()) {
+        return Err(Failure::usage(format!("--k: {} without experts; leave it out", systems.join(", "))));
+    }
     if args.json {
         return json::print(&rows);
     }
@@ -85,10 +88,9 @@ fn configured(system: &str, backbone: &str, sets: &[Override]) -> Result<(ModelC
         apply(&mut config, set).map_err(|what| Failure::usage(format!("--set {what}")))?;
     }
     let wrong = |part: &str, (path, what): (String, String)| Failure::usage(format!("--set {part}.{path}: {what}"));
-    Ok((
-        typed(&config["model"]).map_err(|e| wrong("model", e))?,
-        typed(&config["evaluation"]).map_err(|e| wrong("evaluation", e))?,
-    ))
+    let evaluation: EvaluationConfig = typed(&config["evaluation"]).map_err(|e| wrong("evaluation", e))?;
+    evaluation.validate()?;
+    Ok((typed(&config["model"]).map_err(|e| wrong("model", e))?, evaluation))
 }
 
 /// For people: millions and billions, with their units.

@@ -270,7 +270,8 @@ impl TrainingConfig {
 }
 
 impl EvaluationConfig {
-    fn validate(&self) -> Result<(), EngineError> {
+    /// Checks every value; the error names key, value and range.
+    pub fn validate(&self) -> Result<(), EngineError> {
         self.batch.validate("evaluation.batch")?;
         for (name, value) in [("score_threshold", self.score_threshold), ("nms", self.nms)] {
             check((0.0..=1.0).contains(&value), &format!("evaluation.{name}"), value, "0 to 1")?;

@@ -5,9 +5,14 @@
 use std::sync::{Mutex, PoisonError};
 
 use adamv_datasets::Task;
-use adamv_models::config::{BACKBONES, Classes, ModelConfig, MoeConfig, MoeLayers, Pool, RouterSharing, preset};
+use adamv_models::config::{
+    BACKBONES, Classes, ExpertInit, ModelConfig, MoeConfig, MoeLayers, Pool, RouterSharing, preset,
+};
 use adamv_models::cost::Cost;
 use adamv_models::detection::{Limits, Targets};
+use adamv_models::moe::dispatch::{Dispatch, Grouped, Loop, Sorted};
+use adamv_models::moe::experts::Experts;
+use adamv_models::params::Params;
 use adamv_models::systems::{self, Entry, Part, SYSTEMS, System};
 use adamv_models::vit::Mode;
 use adamv_native::executed_macs;
@@ -95,6 +100,46 @@ fn odd_sides_levels_and_a_shared_router_are_counted_too() {
     assert_eq!(expected(&*system, Task::Detection, detections), counted);
 }
 
+#[test]
+fn every_way_of_dispatch_executes_k_experts_a_token() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (tokens, width, hidden, count) = (10, 8, 16, 4);
+    let mut params = Params::new(0, Device::Cpu);
+    let experts = Experts::new(params.root(), width as usize, hidden as usize, count as usize, ExpertInit::Independent);
+    let rows = Tensor::randn([tokens, width], FLOAT);
+    for k in 1..=count {
+        let (gates, selected) = Tensor::rand([tokens, count], FLOAT).topk(k, -1, true, true);
+        let pairs = tokens * k;
+        // Grouped products have no bias: there it is a product of each pair's one-hot expert with all biases.
+        let bias = pairs * count * (hidden + width);
+        let ways: [(&dyn Dispatch, i64); 3] = [(&Loop, 0), (&Sorted, 0), (&Grouped(Kind::Float), bias)];
+        for (i, (way, beside)) in ways.into_iter().enumerate() {
+            let (_, counted) = executed_macs(|| tch::no_grad(|| way.run(&rows, &selected, &gates, &experts))).unwrap();
+            assert_eq!(counted, experts.macs(pairs as usize) + beside as u64, "way {i}, k = {k}");
+            assert_eq!(experts.macs(pairs as usize), (pairs * 2 * width * hidden) as u64);
+        }
+    }
+}
+
+#[test]
+fn pairs_without_room_are_counted_and_run() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut config = tiny("adamv-moe", 1, 1);
+    let of = |config: &ModelConfig| {
+        let system = systems::sizes("adamv-moe", config, CLASSES).unwrap();
+        Task::ALL.map(|task| Cost::of(&*system, task, 7).macs)
+    };
+    let dropless = of(&config);
+    config.backbone.moe.as_mut().unwrap().capacity_factor = Some(0.25);
+    assert_eq!(of(&config), dropless);
+    let system = build("adamv-moe", &config);
+    for task in Task::ALL {
+        let (counted, detections) = executed(&*system, &config, task);
+        // They run and a gate of 0 leaves their answers out.
+        assert_eq!(expected(&*system, task, detections), counted, "{task}");
+    }
+}
+
 /// Parameters that the output of a training step of `task` depends on: weights with a gradient, of experts' those with one.
 fn touched(system: &dyn System, config: &ModelConfig, task: Task) -> u64 {
     let side = config.inputs.of(task).image_size as i64;
@@ -129,8 +174,8 @@ fn touched(system: &dyn System, config: &ModelConfig, task: Task) -> u64 {
 #[test]
 fn activated_parameters_are_those_that_the_output_depends_on() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    for Entry { name, .. } in SYSTEMS {
-        let config = tiny(name, 1, 1);
+    for (Entry { name, .. }, stages) in SYSTEMS.iter().flat_map(|entry| [(entry, 1), (entry, 3)]) {
+        let config = tiny(name, stages, 1);
         let system = build(name, &config);
         tch::manual_seed(1);
         for param in system.params().iter() {
@@ -151,7 +196,7 @@ fn activated_parameters_are_those_that_the_output_depends_on() {
                     experts.set_k(task, k).unwrap();
                 }
                 let cost = Cost::of(&*system, task, 7);
-                assert_eq!(cost.params_activated, touched(&*system, &config, task), "{name}, {task}, k = {k}");
+                assert_eq!(cost.params_activated, touched(&*system, &config, task), "{name}, {task}, {stages}, {k}");
             }
         }
     }

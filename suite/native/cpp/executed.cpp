@@ -46,6 +46,8 @@ const std::map<std::string, std::function<int64_t(const Inputs&)>> kOperations =
 };
 
 std::atomic<int64_t> total{0};
+// libtorch only warns of what a callback throws.
+std::atomic<bool> missed{false};
 thread_local int depth = 0;
 
 struct Counted : at::ObserverContext {};
@@ -55,10 +57,16 @@ std::unique_ptr<at::ObserverContext> enter(const at::RecordFunction& operation) 
   if (found == kOperations.end()) {
     return nullptr;
   }
-  if (depth++ == 0) {
-    total += found->second(operation.inputs());
+  auto counted = std::make_unique<Counted>();
+  if (depth == 0) {
+    try {
+      total += found->second(operation.inputs());
+    } catch (...) {
+      missed = true;
+    }
   }
-  return std::make_unique<Counted>();
+  ++depth;
+  return counted;
 }
 
 void leave(const at::RecordFunction&, at::ObserverContext* context) {
@@ -72,6 +80,7 @@ void leave(const at::RecordFunction&, at::ObserverContext* context) {
 char* adamv_count_begin(uint64_t* handle) {
   return guarded([&] {
     total = 0;
+    missed = false;
     *handle = at::addGlobalCallback(
         at::RecordFunctionCallback(enter, leave).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
   });
@@ -80,6 +89,7 @@ char* adamv_count_begin(uint64_t* handle) {
 char* adamv_count_end(uint64_t handle, int64_t* count) {
   return guarded([&] {
     at::removeCallback(handle);
+    TORCH_CHECK(!missed, "an operation came with inputs that aren't counted, such as padding by name");
     *count = total;
   });
 }

@@ -4,7 +4,10 @@ use crate::{Result, ffi};
 
 /// Runs `body` and counts the multiply-adds of the convolutions, linear layers, matrix products and attention products that the
 /// process executes meanwhile, in any thread; forward, and backward where it is made of matrix products. Slows every
-/// operation down: for checks.
+/// operation down: for checks. One at a time, and no other thread may begin or end one meanwhile.
+///
+/// # Errors
+/// An operation among those counted has inputs that can't be read, such as a convolution whose padding has a name.
 pub fn executed_macs<T>(body: impl FnOnce() -> T) -> Result<(T, u64)> {
     let mut watch = Watch::begin()?;
     let value = body();

@@ -2,7 +2,8 @@
 //!
 //! Who lives here: fused AdamW, gradient clipping without a host sync, weight averaging, generator state,
 //! determinism and TF32 switches, bf16 autocast, tensors over Rust's memory, a linear layer for each segment of
-//! rows, counting the multiply-adds that run, and loading CUDA at start-up. This crate knows tensors; it must not know models, tasks or files.
+//! rows, counting the multiply-adds that run, and loading CUDA at start-up. This crate knows tensors; it must not know
+//! models, tasks or files.
 //!
 //! **Invariant:** no C++ exception crosses the shim, and no function of this crate panics or aborts on a
 //! wrong argument: each returns a [`Result`].

@@ -99,6 +99,19 @@ fn record_round_trip() {
 }
 
 #[test]
+fn records_from_before_multiply_adds_were_counted_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut older = serde_json::to_value(record("stl", 0)).unwrap();
+    for field in ["macs", "macs_backbone", "flops"] {
+        assert!(older["cost"][0].as_object_mut().unwrap().remove(field).is_some(), "{field}");
+    }
+    fs::write(dir.path().join("record.json"), older.to_string()).unwrap();
+    let cost = &read_record(dir.path()).unwrap().unwrap().cost[0];
+    assert_eq!((cost.macs, cost.macs_backbone, cost.flops), (None, None, None));
+    assert_eq!(cost.params_activated, record("stl", 0).cost[0].params_activated);
+}
+
+#[test]
 fn a_number_that_is_not_finite_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let mut bad = record("stl", 0);
