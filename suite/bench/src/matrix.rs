@@ -216,6 +216,8 @@ fn field(place: &Place, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::suite_file::tests::{SMALL, suite};
 
@@ -346,5 +348,130 @@ mod tests {
         assert!(choose(&["system=taps"]).unwrap_err().contains("values of system are: stl, mtl-vit"));
         assert!(choose(&["sistem=stl"]).unwrap_err().contains("nearest known key is `system`"));
         assert!(choose(&["stl"]).unwrap_err().contains("is not KEY=VALUE"));
+    }
+
+    fn of_file(name: &str) -> Vec<CellConfig> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites").join(name);
+        let cells = Suite::read(&path).and_then(|suite| cells(&suite, &[], &Only::default()));
+        cells.unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    #[test]
+    fn every_cell_of_every_suite_file_resolves() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites");
+        let mut found = BTreeMap::new();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            let cells = of_file(&name);
+            let stem = name.strip_suffix(".yaml").unwrap();
+            assert!(cells.iter().all(|cell| cell.suite == stem), "{name} has another name inside");
+            found.insert(stem.to_string(), cells.len());
+        }
+        let wanted = [
+            ("ablation-experts", 5),
+            ("ablation-experts-paper", 5),
+            ("ablation-position", 4),
+            ("ablation-position-paper", 4),
+            ("ablation-router", 5),
+            ("ablation-router-paper", 5),
+            ("ablation-steps", 6),
+            ("ablation-steps-paper", 6),
+            ("full-size", 24),
+            ("mini", 18),
+            ("paper", 24),
+            ("real", 6),
+            ("smoke", 6),
+        ];
+        assert_eq!(found, wanted.map(|(name, cells)| (name.to_string(), cells)).into());
+    }
+
+    #[test]
+    fn an_ablation_has_one_budget_at_each_size_and_the_rows_of_its_table() {
+        let rows = |name: &str| -> Vec<_> {
+            let cells = of_file(name);
+            let row = |cell: &CellConfig| {
+                let moe = cell.model.backbone.moe.as_ref();
+                let moe = moe.map(|moe| (moe.layers.to_string(), moe.experts, moe.k, format!("{:?}", moe.router)));
+                let adapts = cell.training.aes.as_ref().is_some_and(|aes| !aes.is_off());
+                (cell.system.clone(), cell.variant.clone(), moe, adapts)
+            };
+            cells.iter().map(row).collect()
+        };
+        let moe = |layers: &str, experts, k, router: &str| Some((layers.to_string(), experts, k, router.to_string()));
+        let every = "every-second";
+        let row = |system: &str, variant: &str, moe, adapts| (system.into(), variant.into(), moe, adapts);
+        for (table, wanted) in [
+            (
+                "ablation-router",
+                vec![
+                    row("mtl-vit", "base", None, false),
+                    row("mtl-moe", "base", moe(every, 16, 4, "PerTask"), false),
+                    row("adamv-moe", "base", moe(every, 8, 2, "PerTask"), true),
+                    row("adamv-moe", "shared-router", moe(every, 8, 2, "Shared"), false),
+                    row("adamv-moe", "without-aes", moe(every, 8, 2, "PerTask"), false),
+                ],
+            ),
+            (
+                "ablation-experts",
+                vec![
+                    row("adamv-moe", "experts-1", moe(every, 1, 1, "PerTask"), false),
+                    row("adamv-moe", "experts-4", moe(every, 4, 2, "PerTask"), true),
+                    row("adamv-moe", "base", moe(every, 8, 2, "PerTask"), true),
+                    row("adamv-moe", "experts-16", moe(every, 16, 2, "PerTask"), true),
+                    row("adamv-moe", "experts-32", moe(every, 32, 2, "PerTask"), true),
+                ],
+            ),
+            (
+                "ablation-position",
+                ["early", "middle", "late", "base"]
+                    .map(|name| {
+                        let layers = if name == "base" { every } else { name };
+                        row("adamv-moe", name, moe(layers, 8, 2, "PerTask"), true)
+                    })
+                    .into(),
+            ),
+        ] {
+            for name in [format!("{table}.yaml"), format!("{table}-paper.yaml")] {
+                assert_eq!(rows(&name), wanted, "{name}");
+                let cells = of_file(&name);
+                let budget = |cell: &CellConfig| (cell.training.joint.clone(), cell.training.first_stage.clone());
+                assert!(cells.iter().all(|cell| budget(cell) == budget(&cells[0])), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn mini_trains_every_system_on_as_many_images() {
+        for cell in of_file("mini.yaml") {
+            let training = &cell.training;
+            let images = match cell.system.as_str() {
+                "stl" => [
+                    training.classification.steps * training.classification.batch.classification as u64,
+                    training.detection.steps * training.detection.batch.detection as u64,
+                ],
+                _ => {
+                    let (first, joint) = (&training.first_stage, &training.joint);
+                    let first = u64::from(training.two_stages) * first.steps * first.batch.classification as u64;
+                    let classification = first + joint.steps * joint.batch.classification as u64;
+                    [classification, joint.steps * joint.batch.detection as u64]
+                }
+            };
+            assert_eq!(images, [600 * 128, 400 * 8], "{}", cell.system);
+        }
+    }
+
+    #[test]
+    fn the_papers_suite_has_the_papers_schedule() {
+        for cell in of_file("paper.yaml") {
+            let training = &cell.training;
+            assert_eq!(training.two_stages, ["taps", "adamv-moe"].contains(&cell.system.as_str()), "{}", cell.system);
+            let schedule = |s: &adamv_engine::config::ScheduleConfig| (s.steps, s.warmup, s.weight_decay);
+            assert_eq!(schedule(&training.first_stage), (300_000, 20_000, 6e-3));
+            assert_eq!(schedule(&training.joint), (200_000, 10_000, 5e-4));
+            assert_eq!((training.joint.batch.classification, training.joint.batch.detection), (1024, 128));
+            assert_eq!(schedule(&training.classification), (300_000, 20_000, 6e-3));
+            assert_eq!(schedule(&training.detection), (200_000, 2_000, 1e-4));
+            assert_eq!(training.aes.as_ref().map(|aes| aes.every), (cell.system == "adamv-moe").then_some(2000));
+        }
     }
 }
