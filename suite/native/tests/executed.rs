@@ -22,8 +22,8 @@ fn each_operation_counts_once_with_the_operations_inside_it() {
     let map = random(&[2, 3, 9, 9]);
     let none = None::<&Tensor>;
     let (q, k) = (random(&[2, 4, 5, 8]), random(&[2, 4, 7, 8]));
-    type Case<'a> = (&'a str, u64, Box<dyn Fn() -> Tensor + 'a>);
-    let cases: [Case; 9] = [
+    type Operation<'a> = Box<dyn Fn() -> Tensor + 'a>;
+    let cases: [(&str, u64, Operation); 9] = [
         ("linear", 2 * 7 * 3 * 5, Box::new(|| random(&[2, 7, 3]).linear(&random(&[5, 3]), Some(&random(&[5]))))),
         ("mm", 7 * 3 * 5, Box::new(|| random(&[7, 3]).mm(&random(&[3, 5])))),
         ("matmul", 2 * 7 * 3 * 5, Box::new(|| random(&[2, 7, 3]).matmul(&random(&[2, 3, 5])))),
