@@ -336,8 +336,7 @@ impl From<TaskArg> for Task {
 
 Counted from the configuration alone; no weights are made. Activated: what one image of the task can touch, with K of the E \
 experts. MACs: convolutions, linear layers, both attention products, routers, K experts, box heads for every proposal, the mask \
-head for evaluation.detections detections. FLOPs = 2 x MACs; much literature calls MACs FLOPs. With a capacity factor MACs are an \
-upper bound. TAPS is counted with every delta on, as it starts.")]
+head for evaluation.detections detections. FLOPs = 2 x MACs; much literature calls MACs FLOPs. TAPS is counted with every delta on, as it starts.")]
 pub struct CostArgs {
     /// Only this system; may be given several times [default: all]
     #[arg(long, value_name = "S")]

@@ -92,7 +92,8 @@ impl MoeLayer {
         (out.view([b, n, d]), routing)
     }
 
-    /// Multiply-adds of `tokens` tokens, each of which uses `k` experts; with a capacity, at the most.
+    /// Multiply-adds of `tokens` tokens, each of which uses `k` experts. Those without room in an expert count: they run, with a gate
+    /// of 0.
     pub fn macs(&self, tokens: usize, k: usize) -> u64 {
         let routers = self.shared.iter().chain(self.routers.iter().map(|(_, router)| router));
         routers.take(1).map(|router| router.macs(tokens)).sum::<u64>() + self.experts.macs(tokens * k)
