@@ -1,7 +1,7 @@
 //! From a suite to its cells: system x backbone x variant x seed, each with its whole configuration resolved.
 //!
-//! Layers, the later over the earlier: the defaults on the configuration's fields (for the model: the backbone's preset and
-//! the system's experts), the suite file, its `by_system`, the variant's `set`, `--set`.
+//! Layers, the later over the earlier: the defaults on the configuration's fields (for the model: the backbone's preset with
+//! what the system has of its own), the suite file, its `by_system`, the variant's `set`, `--set`.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
