@@ -16,7 +16,7 @@ endif
 .PHONY: help setup build demo test check clean
 
 help:
-	@echo "make demo    train and evaluate the smoke suite, write $(SMOKE)/report/report.html"
+	@echo "make demo    train and evaluate one seed of the smoke suite, write $(SMOKE)/report/report.html"
 	@echo "make test    every test; lists what was skipped"
 	@echo "make check   formatting, lints, documentation"
 	@echo "make build   $(BENCH)"
@@ -30,7 +30,7 @@ build: setup
 	cargo build --release --workspace
 
 demo: build
-	$(BENCH) run suite/suites/smoke.yaml --out $(SMOKE)
+	$(BENCH) run suite/suites/smoke.yaml --only seed=0 --out $(SMOKE)
 	$(BENCH) report $(SMOKE) --out $(SMOKE)/report
 	@echo "$(CURDIR)/$(SMOKE)/report/report.html"
 

@@ -72,6 +72,7 @@ name: tiny
 description: a few steps of the document's system
 task_version: 1
 systems: [$system]
+seeds: [0]
 END
 tiny=(data.scenes.images=32 data.scenes.size=32
     model.inputs.detection.image_size=32 model.inputs.detection.patch_size=8

@@ -380,7 +380,7 @@ mod tests {
             ("mini", 18),
             ("paper", 24),
             ("real", 6),
-            ("smoke", 6),
+            ("smoke", 18),
         ];
         assert_eq!(found, wanted.map(|(name, cells)| (name.to_string(), cells)).into());
     }
