@@ -11,6 +11,14 @@ pub enum ReportError {
     #[error("no run directory was given: name at least one folder that `adamv-bench run --out` wrote")]
     NoRun,
 
+    #[error(
+        "{cell} and {baseline} of the baseline were not measured under the same protocol; they differ in {fields}: make both the same and run again, or give --across to compare them all the same"
+    )]
+    Protocol { cell: String, baseline: String, fields: String },
+
+    #[error("the comparison cannot be made: {detail}")]
+    Comparison { detail: String },
+
     #[error("the figure {name} cannot be drawn: {detail}; this is a defect of adamv-reports, please report it")]
     Figure { name: String, detail: String },
 

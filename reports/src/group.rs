@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use adamv_store::{CellId, CellState, Record, TaskCost};
+use adamv_store::{CellId, CellState, Gates, Record, TaskCost};
 
 use crate::load::{Results, RunCell};
 use crate::number::{Estimate, count};
@@ -36,8 +36,27 @@ impl Metric {
         }
     }
 
+    /// Its name in files: gates, comparisons, claims.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            other => other.name(),
+        }
+    }
+
+    /// Its gate, percentage points.
+    pub(crate) fn tolerance(self, gates: &Gates) -> f64 {
+        match self {
+            Self::Accuracy => gates.accuracy,
+            Self::Ap => gates.AP,
+            Self::Ap50 => gates.AP50,
+            Self::Ap75 => gates.AP75,
+            Self::ApMask => gates.APmask,
+        }
+    }
+
     /// Its value in percent, or why there is none.
-    fn of(self, record: &Record) -> Result<f64, &'static str> {
+    pub(crate) fn of(self, record: &Record) -> Result<f64, &'static str> {
         let fraction = match (self, &record.metrics.classification, &record.metrics.detection) {
             (Self::Accuracy, Some(classification), _) => classification.top1,
             (Self::Ap, _, Some(detection)) => detection.bbox.AP,

@@ -11,7 +11,9 @@
 //! Architecture invariant: reads the store and nothing else; no torch, no data, no clock. The same store gives the same bytes.
 //! Every name that comes from a record is text: it is escaped where the format is made (`html`, `markdown`, `csv`, plotters).
 
+pub mod claims;
 mod command;
+pub mod compare;
 mod csv;
 mod curves;
 mod details;

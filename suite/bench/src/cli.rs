@@ -43,6 +43,11 @@ pub enum Command {
     Cost(CostArgs),
     /// Write report.md, a self-contained report.html, tables and figures of a run
     Report(ReportArgs),
+    /// Hold results against a baseline: did anything get worse, or is a variant better than a reference system?
+    Compare(CompareArgs),
+    /// Store finished runs as baselines, and look at those that are stored
+    #[command(subcommand)]
+    Baseline(BaselineCommand),
     /// Print the JSON Schema of a cell's record.json
     Schema,
 }
@@ -227,6 +232,82 @@ pub struct StatusArgs {
     /// Run directory
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  adamv-bench compare runs/smoke --baseline smoke
+  adamv-bench compare runs/my-variant --baseline smoke --reference adamv-moe --markdown > comparison.md
+
+Without --reference each cell is held against the stored cell of the same system, backbone, variant and seed, and a row that is
+worse ends the command with 3. With it each system is held against the stored results of one, over the seeds that both have: a
+finding, not a regression. Nothing to compare ends it with 4.")]
+pub struct CompareArgs {
+    /// Run directory or stored baseline
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// What to compare with: a baseline in baselines/stored, or a folder (a run or a stored baseline)
+    #[arg(long, value_name = "NAME|DIR")]
+    pub baseline: String,
+    /// Compare every system with this one's stored results
+    #[arg(long, value_name = "SYSTEM")]
+    pub reference: Option<String>,
+    /// Compare cells of different protocols (data, evaluation, budget) too
+    #[arg(long)]
+    pub across: bool,
+    /// Tolerance of a metric (accuracy, AP, AP50, AP75, APmask) in percentage points, in place of the suite's; may be given several times
+    #[arg(long, value_name = "METRIC=POINTS")]
+    pub gate: Vec<String>,
+    /// Resamples of the images for intervals
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub resamples: u32,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Print Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BaselineCommand {
+    /// Store the finished cells of a run as baselines/stored/NAME, small enough for git
+    #[command(after_help = "Example:\n  adamv-bench baseline store runs/smoke --as smoke")]
+    Store(BaselineStoreArgs),
+    /// List the stored baselines
+    List(BaselineListArgs),
+    /// Show the cells of a stored baseline and where they came from
+    Show(BaselineShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BaselineStoreArgs {
+    /// Run directory, all of whose cells are done
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Name of the baseline
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: String,
+    /// Replace a baseline of that name
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BaselineListArgs {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BaselineShowArgs {
+    /// Name in baselines/stored, or a folder
+    #[arg(value_name = "NAME|DIR")]
+    pub name: String,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,

@@ -24,7 +24,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Full { .. } | StoreError::Locked { .. } | StoreError::NewerSchema { .. } => ENVIRONMENT,
-            StoreError::NotARun { .. } | StoreError::DuplicateCell { .. } => USAGE,
+            StoreError::NotARun { .. } | StoreError::NotABaseline { .. } | StoreError::DuplicateCell { .. } => USAGE,
             StoreError::Io { source, .. } => io_code(source.kind()),
             _ => OTHER,
         };
@@ -76,6 +76,7 @@ impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Store(error) => error.into(),
+            error @ ReportError::Protocol { .. } => Failure::usage(error.to_string()),
             error => Failure::new(OTHER, error.to_string()),
         }
     }

@@ -6,7 +6,9 @@ use std::fmt;
 pub const OTHER: u8 = 1;
 /// Wrong arguments, a wrong suite, a wrong configuration.
 pub const USAGE: u8 = 2;
-/// Nothing was measured.
+/// Something is worse than in the baseline.
+pub const REGRESSION: u8 = 3;
+/// Nothing was measured, or nothing compared.
 pub const NOTHING: u8 = 4;
 /// The machine or the set-up: a device, a library, a full disk, a run directory in use.
 pub const ENVIRONMENT: u8 = 5;

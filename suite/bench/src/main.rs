@@ -5,7 +5,9 @@
 
 #![allow(rustdoc::invalid_html_tags, reason = "the help of a flag is its doc comment, and help is plain text")]
 
+mod baseline;
 mod cli;
+mod compare;
 mod cost;
 mod data;
 mod doctor;
@@ -36,7 +38,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, DataCommand, EvalCommand, MakeCommand};
+use cli::{BaselineCommand, Cli, Command, DataCommand, EvalCommand, MakeCommand};
 use exit::Failure;
 
 fn main() -> ExitCode {
@@ -66,6 +68,10 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Features(args) => features::features(args),
         Command::Cost(args) => cost::cost(args),
         Command::Report(args) => report::report(args),
+        Command::Compare(args) => compare::compare(args),
+        Command::Baseline(BaselineCommand::Store(args)) => baseline::store(args),
+        Command::Baseline(BaselineCommand::List(args)) => baseline::list(args),
+        Command::Baseline(BaselineCommand::Show(args)) => baseline::show(args),
         Command::Schema => json::print(&adamv_store::schema()),
     }
 }

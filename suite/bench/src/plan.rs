@@ -5,7 +5,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use adamv_engine::CellConfig;
-use adamv_store::{CellDir, CellId, Record, RunDir, RunPlan, Status, cell_key, read_record, write_bytes_atomic};
+use adamv_store::{
+    CellDir, CellId, Difference, Gates, Record, RunDir, RunPlan, Status, cell_key, differences, read_record,
+    write_bytes_atomic,
+};
 use serde_json::Value;
 
 use crate::exit::{Failure, OTHER};
@@ -39,6 +42,7 @@ impl Job {
 /// The directory holds another suite, or a cell of the same name with another configuration.
 pub fn plan(
     suite: &str,
+    gates: Gates,
     out: &Path,
     command: Vec<String>,
     cells: Vec<CellConfig>,
@@ -71,7 +75,7 @@ pub fn plan(
             ids.push((cell.id, cell.cell_key));
         }
     }
-    let mut plan = RunPlan::new(suite, command, ids)?;
+    let mut plan = RunPlan { gates, ..RunPlan::new(suite, command, ids)? };
     let mut jobs = Vec::new();
     for ((config, resolved), planned) in cells.into_iter().zip(resolved).zip(&mut plan.cells[..chosen]) {
         let dir = CellDir::new(out.join(&planned.dir));
@@ -135,44 +139,17 @@ fn begun_config(dir: &CellDir) -> Result<Option<Value>, Failure> {
 
 /// Refuses a cell folder that holds another configuration under the same name.
 fn same_config(dir: &CellDir, there: &Value, wanted: &Value) -> Result<(), Failure> {
-    let mut differing = Vec::new();
-    differences("", there, wanted, &mut differing);
+    let differing = differences(there, wanted);
     if differing.is_empty() {
         return Ok(());
     }
+    let differing: Vec<String> = differing
+        .iter()
+        .map(|Difference { path, first, second }| format!("{path} ({first} there, {second} now)"))
+        .collect();
     Err(Failure::usage(format!(
         "{}: was made with another configuration; it differs in {}. Give another --out, or delete that folder",
         dir.path().display(),
         differing.join(", ")
     )))
-}
-
-/// Dotted paths at which two configurations differ, each with both values.
-fn differences(at: &str, there: &Value, wanted: &Value, found: &mut Vec<String>) {
-    if let (Value::Object(a), Value::Object(b)) = (there, wanted) {
-        let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
-            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-            differences(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), found);
-        }
-    } else if there != wanted {
-        found.push(format!("{at} ({there} there, {wanted} now)"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn differences_are_named() {
-        let mut found = Vec::new();
-        let a = json!({"training": {"joint": {"steps": 4}}, "seed": 0});
-        let b = json!({"training": {"joint": {"steps": 5}}, "seed": 0, "new": true});
-        differences("", &a, &b, &mut found);
-        assert_eq!(found, ["new (null there, true now)", "training.joint.steps (4 there, 5 now)"]);
-    }
 }

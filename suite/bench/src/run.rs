@@ -32,7 +32,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     torch::threads(args.jobs)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&suite.file.name));
     let command: Vec<String> = std::env::args().skip(1).collect();
-    let (_, jobs) = plan::plan(&suite.file.name, &out, command.clone(), cells.clone())?;
+    let (_, jobs) = plan::plan(&suite.file.name, suite.file.gates, &out, command.clone(), cells.clone())?;
     if args.dry_run {
         return dry_run::print(&out, &jobs, device);
     }
@@ -42,7 +42,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     // ---- The run directory is ours. Its state is read again, for another process may have changed it before the lock.
     let dir = RunDir::create(&out)?;
     let _lock = dir.lock()?;
-    let (mut plan, mut jobs) = plan::plan(&suite.file.name, &out, command, cells)?;
+    let (mut plan, mut jobs) = plan::plan(&suite.file.name, suite.file.gates, &out, command, cells)?;
     dir.write_plan(&plan)?;
 
     eprintln!("{}: {}", suite.file.name, suite.file.description.trim());

@@ -8,6 +8,7 @@ use adamv_datasets::DataConfig;
 use adamv_engine::config::{EvaluationConfig, TrainingConfig};
 use adamv_models::config::{BACKBONES, ModelConfig};
 use adamv_models::systems::SYSTEMS;
+use adamv_store::Gates;
 use serde::Deserialize;
 use serde_yaml::Value;
 
@@ -45,6 +46,9 @@ pub struct SuiteFile {
     _training: TrainingConfig,
     #[serde(default, rename = "evaluation")]
     _evaluation: EvaluationConfig,
+    /// How large a difference matters to `compare`, in percentage points.
+    #[serde(default)]
+    pub gates: Gates,
     /// Changes by dotted path that only the cells of one system get, by its name.
     #[serde(default)]
     pub by_system: BTreeMap<String, BTreeMap<String, Value>>,
@@ -128,6 +132,10 @@ impl Suite {
         self.known("systems", "system", &self.file.systems, &SYSTEMS.map(|entry| entry.name))?;
         self.known("backbones", "backbone", &self.file.backbones, &BACKBONES)?;
         self.distinct("seeds", &self.file.seeds)?;
+        if let Some((metric, points)) = self.file.gates.wrong() {
+            let what = format!("a tolerance of {points} is not possible; give percentage points from 0 to 100");
+            return Err(self.at(&steps(&format!("gates.{metric}")), &what));
+        }
         let systems: Vec<&str> = self.file.systems.iter().map(String::as_str).collect();
         if let Some(name) = self.file.by_system.keys().find(|name| !systems.contains(&name.as_str())) {
             let place = [Step::Key("by_system".into()), Step::Key(name.clone())];
@@ -345,6 +353,8 @@ variants:
                 "by_system: {taps: {training.joint.steps: 3}}\nvariants:",
                 "s.yaml:13:13: unknown system of this suite `taps`",
             ),
+            ("seeds:", "gates: {AP: -1}\nseeds:", "s.yaml:6:9: a tolerance of -1 is not possible"),
+            ("seeds:", "gates: {AP5: 1}\nseeds:", "unknown key `AP5`; the nearest known key is `AP50`"),
             ("name: small", "name: ../up", "s.yaml:1:1: name `../up` is not possible"),
             ("description: a test\n", "", "the key `description` is missing"),
             (

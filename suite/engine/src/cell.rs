@@ -114,6 +114,7 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
     adamv_store::write_classification(&cell.classification_predictions(), &evaluated.classes)?;
     let results = serde_json::to_vec(&evaluated.detections).map_err(|e| EngineError::Internal(e.to_string()))?;
     adamv_store::write_bytes_atomic(&cell.detection_predictions(), &results)?;
+    adamv_store::write_matches(&cell, &evaluated.matches)?;
 
     // Record
     let evaluated_images = (data.classification.val.len() + data.detection.val.len()) as f64;

@@ -5,13 +5,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use adamv_datasets::{DetectionBatch, DetectionDataset, Loader};
-use adamv_metrics::{ClassPrediction, CocoEvaluator, Detection, GroundTruth, Hotcoco, IouType, accuracy, paste_mask};
+use adamv_metrics::{
+    ClassPrediction, CocoEvaluator, Detection, GroundTruth, Hotcoco, IouType, Matches, accuracy, paste_mask,
+};
 use adamv_models::detection::Limits;
 use adamv_models::detection::results::Detection as Found;
 use adamv_models::systems::System;
 use adamv_models::vit::Mode;
 use adamv_native::autocast_bf16;
-use adamv_store::{ClassificationMetrics, ClassificationPrediction, CocoStats, DetectionMetrics, Metrics};
+use adamv_store::{
+    ClassificationMetrics, ClassificationPrediction, CocoStats, DetectionMatches, DetectionMetrics, MatchedDetection,
+    Metrics, ObjectCount,
+};
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
@@ -35,6 +40,7 @@ pub struct Evaluated {
     pub metrics: Metrics,
     pub classes: Vec<ClassificationPrediction>,
     pub detections: Vec<Detection>,
+    pub matches: DetectionMatches,
 }
 
 /// Side of a predicted mask.
@@ -48,7 +54,7 @@ impl Evaluator<'_> {
         let val = &data.detection.val;
         let (detections, seen) = self.detect(val, progress)?;
         let truth = GroundTruth::from_json(&val.ground_truth_json()?, val.annotations_path())?;
-        let detection = score(truth.only(&seen), &detections)?;
+        let (detection, matches) = score(truth.only(&seen), &detections)?;
         let classification = ClassificationMetrics { top1: top.top1, top5: top.top5, images: top.images as u64 };
         let metrics = Metrics { classification: Some(classification), detection: Some(detection) };
         let classes = classes
@@ -59,7 +65,7 @@ impl Evaluator<'_> {
                 best: p.classes.into_iter().zip(p.scores).collect(),
             })
             .collect();
-        Ok(Evaluated { metrics, classes, detections })
+        Ok(Evaluated { metrics, classes, detections, matches })
     }
 
     /// The five best classes of every validation image.
@@ -158,12 +164,12 @@ fn to_image(
     }))
 }
 
-/// AP of boxes and masks against the annotations of a validation split, over the images that were seen.
-fn score(truth: GroundTruth, detections: &[Detection]) -> Result<DetectionMetrics, EngineError> {
-    let stats = |kind| -> Result<CocoStats, EngineError> {
-        let [ap, ap50, ap75, aps, apm, apl, ar1, ar10, ar100, ars, arm, arl] =
-            Hotcoco.evaluate(&truth, detections, kind)?.values();
-        Ok(CocoStats {
+/// AP of boxes and masks against the annotations of a validation split, over the images that were seen, and what was matched.
+fn score(truth: GroundTruth, detections: &[Detection]) -> Result<(DetectionMetrics, DetectionMatches), EngineError> {
+    let evaluate = |kind| -> Result<(CocoStats, Matches), EngineError> {
+        let (stats, matches) = Hotcoco.evaluate_matches(&truth, detections, kind)?;
+        let [ap, ap50, ap75, aps, apm, apl, ar1, ar10, ar100, ars, arm, arl] = stats.values();
+        let stats = CocoStats {
             AP: ap,
             AP50: ap50,
             AP75: ap75,
@@ -176,10 +182,43 @@ fn score(truth: GroundTruth, detections: &[Detection]) -> Result<DetectionMetric
             ARs: ars,
             ARm: arm,
             ARl: arl,
-        })
+        };
+        Ok((stats, matches))
     };
     let images = truth.image_ids().len() as u64;
-    Ok(DetectionMetrics { images, bbox: stats(IouType::Bbox)?, segm: stats(IouType::Segm)? })
+    let ((bbox, boxes), (segm, masks)) = (evaluate(IouType::Bbox)?, evaluate(IouType::Segm)?);
+    Ok((DetectionMetrics { images, bbox, segm }, together(boxes, &masks)?))
+}
+
+/// Both kinds of matches of the same detections, row by row.
+fn together(boxes: Matches, masks: &Matches) -> Result<DetectionMatches, EngineError> {
+    let same = boxes.detections.len() == masks.detections.len()
+        && boxes.detections.iter().zip(&masks.detections).all(|(a, b)| {
+            (a.image_id, a.category_id, a.score.to_bits()) == (b.image_id, b.category_id, b.score.to_bits())
+        });
+    if !same {
+        return Err(EngineError::Internal("boxes and masks of the same detections were ranked differently".into()));
+    }
+    let detections = boxes
+        .detections
+        .iter()
+        .zip(&masks.detections)
+        .map(|(a, b)| MatchedDetection {
+            image: a.image_id,
+            category: a.category_id,
+            score: a.score as f32,
+            bbox_matched: a.matched,
+            segm_matched: b.matched,
+            bbox_ignored: a.ignored,
+            segm_ignored: b.ignored,
+        })
+        .collect();
+    let objects = boxes
+        .objects
+        .iter()
+        .map(|o| ObjectCount { image: o.image_id, category: o.category_id, count: o.count })
+        .collect();
+    Ok(DetectionMatches { images: boxes.images, objects, detections })
 }
 
 #[cfg(test)]

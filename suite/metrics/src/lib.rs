@@ -4,6 +4,7 @@
 //! - [`mod@accuracy`]: top-1 and top-5 of classification.
 //! - [`coco`]: COCO ground truth and detections, their checks, and the twelve numbers.
 //! - [`mask`]: a dense mask as a COCO RLE string and back.
+//! - [`statistics`]: bootstrap, McNemar's test, intervals, many tests at once.
 //! - [`paste`]: a predicted M x M mask put into its image, directly as RLE.
 //!
 //! Invariant: this crate knows files and plain slices. It may not touch torch, models, the
@@ -15,11 +16,16 @@ pub mod accuracy;
 pub mod coco;
 pub mod mask;
 pub mod paste;
+pub mod statistics;
 
 pub use accuracy::{Accuracy, AccuracyError, ClassPrediction, accuracy};
 pub use coco::{
-    CocoEvaluator, CocoStats, Detection, EntryProblem, EvalError, GroundTruth, Hotcoco, IouType, format_table,
-    read_detections, validate,
+    ApResampler, AveragePrecision, CocoEvaluator, CocoStats, Detection, EntryProblem, EvalError, GroundTruth, Hotcoco,
+    IouType, MatchedDetection, Matches, ObjectCount, THRESHOLDS, format_table, read_detections, validate,
 };
 pub use mask::{MaskError, RleString};
 pub use paste::paste_mask;
+pub use statistics::{
+    BootstrapSummary, Component, TInterval, benjamini_hochberg, bootstrap, mcnemar, minimum_detectable_effect,
+    summarize, t_interval,
+};

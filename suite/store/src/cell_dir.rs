@@ -44,6 +44,14 @@ impl CellDir {
     pub fn detection_predictions(&self) -> PathBuf {
         self.predictions().join("detection.json")
     }
+    /// What COCO's matching made of each detection ([`crate::DetectionMatches`]).
+    pub fn matches(&self) -> PathBuf {
+        self.predictions().join("matches.parquet")
+    }
+    /// The objects that each image has to find (part of [`crate::DetectionMatches`]).
+    pub fn objects(&self) -> PathBuf {
+        self.predictions().join("objects.parquet")
+    }
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }

@@ -40,6 +40,9 @@ pub enum Error {
     #[error("{} is not a run directory: it has neither run.json nor any cell with a record.json; give the folder that `adamv-bench run --out` wrote", path.display())]
     NotARun { path: PathBuf },
 
+    #[error("{} is not a stored baseline: it has no baseline.json; give a folder that `adamv-bench baseline store` wrote", path.display())]
+    NotABaseline { path: PathBuf },
+
     #[error("two cells of the plan are the same ({cell}): remove one of them from the suite")]
     DuplicateCell { cell: String },
 

@@ -38,17 +38,20 @@ impl History {
     /// # Errors
     /// The errors of writing.
     pub fn write(&self, path: &Path) -> Result<()> {
+        table::write(path, self.columns())
+    }
+
+    pub(crate) fn columns(&self) -> Vec<Column> {
         let text = |name: &str, of: fn(&HistoryRow) -> &String| {
             Column::new(name.into(), self.rows.iter().map(|row| of(row).as_str()).collect::<Vec<_>>())
         };
-        let columns = vec![
+        vec![
             Column::new("step".into(), self.rows.iter().map(|row| row.step).collect::<Vec<_>>()),
             text("phase", |row| &row.phase),
             text("task", |row| &row.task),
             text("metric", |row| &row.metric),
             Column::new("value".into(), self.rows.iter().map(|row| row.value).collect::<Vec<_>>()),
-        ];
-        table::write(path, columns)
+        ]
     }
 
     /// Reads what [`History::write`] wrote.
@@ -56,22 +59,22 @@ impl History {
     /// # Errors
     /// A missing or broken file, by name.
     pub fn read(path: &Path) -> Result<Self> {
-        table::read(path, |frame| {
-            let phases = table::texts(frame, "phase")?;
-            let tasks = table::texts(frame, "task")?;
-            let metrics = table::texts(frame, "metric")?;
-            let rows = table::full(frame, "step")?
-                .u64()?
-                .iter()
-                .flatten()
-                .zip(phases)
-                .zip(tasks)
-                .zip(metrics)
-                .zip(table::full(frame, "value")?.f64()?.iter().flatten())
-                .map(|((((step, phase), task), metric), value)| HistoryRow { step, phase, task, metric, value })
-                .collect();
-            Ok(Self { rows })
-        })
+        table::read(path, Self::from_frame)
+    }
+
+    pub(crate) fn from_frame(frame: &DataFrame) -> PolarsResult<Self> {
+        let phases = table::texts(frame, "phase")?;
+        let tasks = table::texts(frame, "task")?;
+        let metrics = table::texts(frame, "metric")?;
+        let rows = table::u64s(frame, "step")?
+            .into_iter()
+            .zip(phases)
+            .zip(tasks)
+            .zip(metrics)
+            .zip(table::full(frame, "value")?.f64()?.iter().flatten())
+            .map(|((((step, phase), task), metric), value)| HistoryRow { step, phase, task, metric, value })
+            .collect();
+        Ok(Self { rows })
     }
 }
 

@@ -6,20 +6,27 @@
 //! <out>/<cell>/record.json          the result; there once the cell is done, failed or skipped             record
 //! <out>/<cell>/progress.json        how far the cell is                                                    progress
 //! <out>/<cell>/history.parquet      losses, learning rates, ... against the step                           history
-//! <out>/<cell>/predictions/         class scores per image (parquet), COCO results (JSON)                  predictions
+//! <out>/<cell>/predictions/         class scores per image and matched detections (parquet),               predictions,
+//!                                   COCO results (JSON)                                                    matches
 //! <out>/<cell>/checkpoints/         owned by whoever trains
+//!
+//! <stored>/baseline.json, *.parquet the finished cells of a run in few and small files, to be kept under git  baseline
 //! ```
 //!
 //! Architecture invariant: no torch, and no other crate of this workspace. Whoever reads results needs neither libtorch nor
 //! the data. Every file appears by atomic rename (`atomic`), so a reader never meets half of one.
 
 mod atomic;
+mod baseline;
 mod cell_dir;
 mod clock;
+mod differences;
 mod error;
+mod gates;
 mod history;
 mod keys;
 mod lock;
+mod matches;
 mod predictions;
 mod progress;
 mod record;
@@ -28,12 +35,16 @@ mod run_dir;
 mod table;
 
 pub use atomic::{write_atomic, write_bytes_atomic};
+pub use baseline::{BASELINE_VERSION, Baseline, BaselineCell, Manifest};
 pub use cell_dir::{CellDir, cell_dir_name};
 pub use clock::{now_rfc3339, rfc3339};
+pub use differences::{Difference, differences};
 pub use error::{Error, Result};
+pub use gates::Gates;
 pub use history::{History, HistoryRow};
 pub use keys::{canonical_json, cell_key, protocol_key};
 pub use lock::{RunLock, is_locked, lock};
+pub use matches::{DetectionMatches, MatchedDetection, ObjectCount, read_matches, write_matches};
 pub use predictions::{ClassificationPrediction, TOP, read_classification, write_classification};
 pub use progress::{Progress, read_progress, remove_progress, write_progress};
 pub use record::{

@@ -35,22 +35,29 @@ pub fn write_record(dir: &Path, record: &Record) -> Result<()> {
 /// # Errors
 /// [`Error::Broken`] with line and column; [`Error::NewerSchema`] when a newer adamv-bench wrote it.
 pub fn read_record(dir: &Path) -> Result<Option<Record>> {
+    let path = CellDir::new(dir).record();
+    match fs::read(&path) {
+        Ok(bytes) => parse_record(&bytes, &path, MEND).map(Some),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", &path, e)),
+    }
+}
+
+/// A record from its JSON, which came from `path`; `mend` says what to do when it is broken.
+///
+/// # Errors
+/// As [`read_record`].
+pub(crate) fn parse_record(json: &[u8], path: &Path, mend: &'static str) -> Result<Record> {
     #[derive(Deserialize)]
     struct Version {
         schema_version: u32,
     }
-    let path = CellDir::new(dir).record();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io("read", &path, e)),
-    };
-    let broken = |e: serde_json::Error| Error::Broken { path: path.clone(), detail: e.to_string(), mend: MEND };
-    let Version { schema_version: found } = serde_json::from_slice(&bytes).map_err(broken)?;
+    let broken = |e: serde_json::Error| Error::Broken { path: path.to_owned(), detail: e.to_string(), mend };
+    let Version { schema_version: found } = serde_json::from_slice(json).map_err(broken)?;
     if found > SCHEMA_VERSION {
-        return Err(Error::NewerSchema { path, found, ours: SCHEMA_VERSION });
+        return Err(Error::NewerSchema { path: path.to_owned(), found, ours: SCHEMA_VERSION });
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(broken)
+    serde_json::from_slice(json).map_err(broken)
 }
 
 /// The JSON Schema (draft 2020-12) of `record.json`.

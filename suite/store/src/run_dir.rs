@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::atomic::write_bytes_atomic;
 use crate::cell_dir::{CellDir, cell_dir_name, hashed_dir_name};
 use crate::error::{Error, Result};
+use crate::gates::Gates;
 use crate::lock::{RunLock, is_locked, lock};
 use crate::progress::{Progress, read_progress};
 use crate::record::{CellId, Record, SCHEMA_VERSION, Status};
@@ -18,7 +19,7 @@ use crate::record_file::read_record;
 const MEND: &str = "delete it and run the suite again: finished cells are kept";
 
 /// What a run is going to do: written before its first cell starts, so that a cell that is still to come is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunPlan {
     /// Version of this file, as of the records.
     pub schema_version: u32,
@@ -26,6 +27,9 @@ pub struct RunPlan {
     pub suite: String,
     /// The arguments that the run was started with, without the program: `["run", "suite/suites/smoke.yaml", "--set", ...]`.
     pub command: Vec<String>,
+    /// How large a difference matters in this suite; the default's where the suite or an older run says nothing.
+    #[serde(default)]
+    pub gates: Gates,
     /// All cells, in the order in which they run.
     pub cells: Vec<PlannedCell>,
 }
@@ -40,7 +44,7 @@ pub struct PlannedCell {
 }
 
 impl RunPlan {
-    /// Plans `cells` (id and cell key), each with a folder of its own: where two readable names are equal, also on a file
+    /// Plans `cells` (id and cell key) with the default gates, each with a folder of its own: where two readable names are equal, also on a file
     /// system that ignores case, both get a hash.
     ///
     /// # Errors
@@ -60,7 +64,7 @@ impl RunPlan {
         };
         let cells =
             cells.iter().map(|(id, key)| PlannedCell { id: id.clone(), dir: dir(id), cell_key: key.clone() }).collect();
-        Ok(Self { schema_version: SCHEMA_VERSION, suite: suite.to_owned(), command, cells })
+        Ok(Self { schema_version: SCHEMA_VERSION, suite: suite.to_owned(), command, gates: Gates::default(), cells })
     }
 }
 

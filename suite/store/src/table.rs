@@ -21,11 +21,20 @@ pub(crate) fn write(path: &Path, columns: Vec<Column>) -> Result<()> {
 
 /// Reads a parquet file whole and hands it to `rows`, whose errors (a column that is missing or of another type) name the file.
 pub(crate) fn read<T>(path: &Path, rows: impl FnOnce(&DataFrame) -> PolarsResult<T>) -> Result<T> {
+    read_or(path, MEND, rows)
+}
+
+/// [`read`], with another mend for a broken file.
+pub(crate) fn read_or<T>(
+    path: &Path,
+    mend: &'static str,
+    rows: impl FnOnce(&DataFrame) -> PolarsResult<T>,
+) -> Result<T> {
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
     ParquetReader::new(file).finish().and_then(|frame| rows(&frame)).map_err(|e| Error::Broken {
         path: path.to_owned(),
         detail: e.to_string(),
-        mend: MEND,
+        mend,
     })
 }
 
@@ -33,6 +42,11 @@ pub(crate) fn read<T>(path: &Path, rows: impl FnOnce(&DataFrame) -> PolarsResult
 pub(crate) fn texts(frame: &DataFrame, name: &str) -> PolarsResult<Vec<String>> {
     let column = full(frame, name)?.str()?;
     Ok(column.iter().flatten().map(str::to_owned).collect())
+}
+
+/// A column of whole numbers without nulls.
+pub(crate) fn u64s(frame: &DataFrame, name: &str) -> PolarsResult<Vec<u64>> {
+    Ok(full(frame, name)?.u64()?.iter().flatten().collect())
 }
 
 /// A column without nulls.

@@ -7,10 +7,12 @@
 //! | [`read`] | a results file: every entry checked, errors that name it |
 //! | [`check`] | detections in memory: the same checks |
 //! | [`evaluator`] | the trait, and hotcoco behind it |
+//! | [`matches`] | what was matched in each image |
+//! | [`precision`] | AP of a resample of the images |
 //! | [`stats`] | the twelve numbers and their table |
 //! | [`error`] | what can be wrong, where, and the mend |
 //!
-//! Invariant: only [`evaluator`], [`ground_truth`] and the mask code know hotcoco. hotcoco takes an
+//! Invariant: only [`evaluator`], [`ground_truth`], [`matches`] and the mask code know hotcoco. hotcoco takes an
 //! unknown image id, a missing or an infinite score and a mask of the wrong size without a word,
 //! so nothing reaches it unchecked.
 
@@ -19,7 +21,9 @@ pub mod detection;
 pub mod error;
 pub mod evaluator;
 pub mod ground_truth;
+pub mod matches;
 mod non_finite;
+pub mod precision;
 pub mod read;
 pub mod stats;
 
@@ -28,5 +32,7 @@ pub use detection::{Detection, IouType};
 pub use error::{EntryProblem, EvalError};
 pub use evaluator::{CocoEvaluator, Hotcoco};
 pub use ground_truth::GroundTruth;
+pub use matches::{MatchedDetection, Matches, ObjectCount, THRESHOLDS};
+pub use precision::{ApResampler, AveragePrecision};
 pub use read::read_detections;
 pub use stats::{CocoStats, format_table};

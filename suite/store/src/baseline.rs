@@ -1,0 +1,333 @@
+//! A stored baseline: the finished cells of a run in a few small files that are kept under git. Everything that a paired
+//! comparison needs is in it (each image's class and matched detections, costs, provenance), and the history in brief; weights,
+//! masks and data are not.
+//!
+//! ```text
+//! baseline.json            what it is: version, suite, command, gates, number of cells
+//! cells.parquet            a row per cell: its record (JSON), and the numbers of its two sets of images
+//! classification.parquet   a row per image and cell: best class and its score
+//! images.parquet           a row per image: name and label, or number, of each set
+//! matches.parquet          a row per detection and cell, in the order that AP needs
+//! objects.parquet          a row per image, category and set: objects to find
+//! history.parquet          a row per number, at most [`CURVE`] steps of each curve
+//! ```
+//!
+//! Cells share their images as a rule, so images, labels and objects are kept once per set and cells name the set.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::atomic::write_bytes_atomic;
+use crate::error::{Error, Result};
+use crate::gates::Gates;
+use crate::history::{History, HistoryRow};
+use crate::matches::{
+    DetectionMatches, MatchedDetection, ObjectCount, detection_columns, object_columns, read_detections, read_objects,
+};
+use crate::predictions::ClassificationPrediction;
+use crate::record::Record;
+use crate::record_file::parse_record;
+use crate::table;
+
+/// Version of the format: raised whenever a file or column changes its meaning or goes away. Records have their own version,
+/// and are read as records of that version are.
+pub const BASELINE_VERSION: u32 = 1;
+
+/// Steps kept of each curve of the history, the last one among them.
+const CURVE: usize = 20;
+
+/// Scores are kept in thousandths: only their order counts, and that is the order of the rows.
+const SCORE_STEPS: f32 = 1000.0;
+
+const MEND: &str = "take it from git again, or store the run again with `adamv-bench baseline store`";
+
+/// `baseline.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub baseline_version: u32,
+    /// Name of the suite.
+    pub suite: String,
+    /// The arguments of the run, without the program.
+    pub command: Vec<String>,
+    /// Commits of the source that made the cells.
+    pub commits: Vec<String>,
+    /// How large a difference matters, as the suite declared it.
+    pub gates: Gates,
+    pub cells: usize,
+}
+
+/// One finished cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaselineCell {
+    pub record: Record,
+    /// Empty where the cell has no classification.
+    pub classification: Vec<ClassificationPrediction>,
+    /// None where the cell has no detection.
+    pub matches: Option<DetectionMatches>,
+    pub history: History,
+}
+
+/// A baseline in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    pub manifest: Manifest,
+    pub cells: Vec<BaselineCell>,
+}
+
+/// The files of a baseline.
+struct Files<'a>(&'a Path);
+
+impl Files<'_> {
+    fn manifest(&self) -> PathBuf {
+        self.0.join("baseline.json")
+    }
+    fn table(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.parquet"))
+    }
+}
+
+impl Baseline {
+    /// Whether a folder holds a baseline.
+    pub fn is_at(path: &Path) -> bool {
+        Files(path).manifest().is_file()
+    }
+
+    /// What is stored of it: curves thinned, scores rounded, one class an image, no detection that no AP looks at.
+    pub fn brief(mut self) -> Self {
+        for cell in &mut self.cells {
+            for prediction in &mut cell.classification {
+                prediction.best.truncate(1);
+                prediction.best.iter_mut().for_each(|(_, score)| *score = rounded(*score));
+            }
+            if let Some(mut matches) = cell.matches.take().map(DetectionMatches::without_tail) {
+                matches.detections.iter_mut().for_each(|detection| detection.score = rounded(detection.score));
+                cell.matches = Some(matches);
+            }
+            cell.history = thinned(&cell.history);
+        }
+        self
+    }
+
+    /// Writes [`Baseline::brief`] of it into the folder (made if missing); the manifest comes last, so that a folder without one
+    /// was not finished.
+    ///
+    /// # Errors
+    /// The errors of writing.
+    pub fn write(self, path: &Path) -> Result<()> {
+        let Self { manifest, cells } = self.brief();
+        let files = Files(path);
+        match fs::remove_file(files.manifest()) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &files.manifest(), e)),
+            _ => {}
+        }
+        let mut image_sets: Vec<Vec<(&str, u32)>> = Vec::new();
+        let mut object_sets: Vec<(&[u64], &[ObjectCount])> = Vec::new();
+        let (mut records, mut image_set_of, mut object_set_of) = (Vec::new(), Vec::new(), Vec::new());
+        for cell in &cells {
+            let path = files.table("cells");
+            let text = serde_json::to_string(&cell.record)
+                .map_err(|e| Error::Table { path: path.clone(), detail: e.to_string() })?;
+            records.push(text);
+            let images = cell.classification.iter().map(|p| (p.image.as_str(), p.label)).collect();
+            image_set_of.push(position(&mut image_sets, images));
+            object_set_of
+                .push(cell.matches.as_ref().map(|m| position(&mut object_sets, (&m.images[..], &m.objects[..]))));
+        }
+        table::write(
+            &files.table("cells"),
+            vec![
+                Column::new("record".into(), records),
+                Column::new("images".into(), image_set_of),
+                Column::new("objects".into(), object_set_of),
+            ],
+        )?;
+        write_parts(&files.table("images"), image_sets.iter().map(|images| image_columns(images)))?;
+        write_parts(&files.table("classification"), cells.iter().map(|cell| class_columns(&cell.classification)))?;
+        let objects = object_sets.iter().map(|(images, objects)| object_columns(images, objects));
+        write_parts(&files.table("objects"), objects)?;
+        let none: [MatchedDetection; 0] = [];
+        let matches = |cell: &BaselineCell| {
+            detection_columns(cell.matches.as_ref().map_or(&none[..], |matches| &matches.detections))
+        };
+        write_parts(&files.table("matches"), cells.iter().map(matches))?;
+        write_parts(&files.table("history"), cells.iter().map(|cell| cell.history.columns()))?;
+        let mut bytes = serde_json::to_vec_pretty(&manifest)
+            .map_err(|e| Error::Table { path: files.manifest(), detail: e.to_string() })?;
+        bytes.push(b'\n');
+        write_bytes_atomic(&files.manifest(), &bytes)
+    }
+
+    /// Reads a folder that [`Baseline::write`] wrote, of this version or an older one.
+    ///
+    /// # Errors
+    /// [`Error::NotABaseline`], [`Error::NewerSchema`], [`Error::Broken`], by file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let manifest = Self::read_manifest(path)?;
+        let files = Files(path);
+        let cells_path = files.table("cells");
+        let broken = |detail: String| Error::Broken { path: cells_path.clone(), detail, mend: MEND };
+        let (records, image_set_of, object_set_of) = read(&cells_path, |frame| {
+            let sets =
+                |name: &str| -> PolarsResult<Vec<Option<u32>>> { Ok(frame.column(name)?.u32()?.iter().collect()) };
+            Ok((table::texts(frame, "record")?, sets("images")?, sets("objects")?))
+        })?;
+        if records.len() != manifest.cells {
+            let detail = format!("it holds {} cells, baseline.json says {}", records.len(), manifest.cells);
+            return Err(broken(detail));
+        }
+        let image_sets = read(&files.table("images"), read_images)?;
+        let object_sets = read(&files.table("objects"), |frame| sets_of(frame, read_objects))?;
+        let mut classes = read(&files.table("classification"), |frame| sets_of(frame, read_classes))?;
+        let mut matches = read(&files.table("matches"), |frame| sets_of(frame, read_detections))?;
+        let mut histories = read(&files.table("history"), |frame| sets_of(frame, History::from_frame))?;
+
+        let mut cells = Vec::with_capacity(records.len());
+        for (number, record) in records.iter().enumerate() {
+            let cell = number as u32;
+            let record = parse_record(record.as_bytes(), &cells_path, MEND)?;
+            let none = Vec::new();
+            let images = image_set_of[number].and_then(|set| image_sets.get(&set)).unwrap_or(&none);
+            let best = classes.remove(&cell).unwrap_or_default();
+            if images.len() != best.len() {
+                return Err(broken(format!("cell {cell} has {} images and {} classes", images.len(), best.len())));
+            }
+            let classification = images
+                .iter()
+                .zip(best)
+                .map(|((image, label), best)| ClassificationPrediction { image: image.clone(), label: *label, best })
+                .collect();
+            let matches = object_set_of[number].map(|set| {
+                let (images, objects) = object_sets.get(&set).cloned().unwrap_or_default();
+                DetectionMatches { images, objects, detections: matches.remove(&cell).unwrap_or_default() }
+            });
+            let history = histories.remove(&cell).unwrap_or_default();
+            cells.push(BaselineCell { record, classification, matches, history });
+        }
+        Ok(Self { manifest, cells })
+    }
+
+    /// Reads `baseline.json` alone.
+    ///
+    /// # Errors
+    /// As [`Baseline::read`].
+    pub fn read_manifest(path: &Path) -> Result<Manifest> {
+        #[derive(Deserialize)]
+        struct Version {
+            baseline_version: u32,
+        }
+        let file = Files(path).manifest();
+        let bytes = match fs::read(&file) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(Error::NotABaseline { path: path.to_owned() }),
+            Err(e) => return Err(Error::io("read", &file, e)),
+        };
+        let broken = |e: serde_json::Error| Error::Broken { path: file.clone(), detail: e.to_string(), mend: MEND };
+        let Version { baseline_version: found } = serde_json::from_slice(&bytes).map_err(broken)?;
+        if found > BASELINE_VERSION {
+            return Err(Error::NewerSchema { path: file, found, ours: BASELINE_VERSION });
+        }
+        serde_json::from_slice(&bytes).map_err(broken)
+    }
+}
+
+fn rounded(score: f32) -> f32 {
+    (score * SCORE_STEPS).round() / SCORE_STEPS
+}
+
+/// Index of `value` in `all`, which it joins if it is new.
+fn position<T: PartialEq>(all: &mut Vec<T>, value: T) -> u32 {
+    let at = all.iter().position(|other| *other == value).unwrap_or_else(|| {
+        all.push(value);
+        all.len() - 1
+    });
+    at as u32
+}
+
+/// Of each curve [`CURVE`] steps, evenly spaced, the last one among them.
+fn thinned(history: &History) -> History {
+    let key = |row: &HistoryRow| (row.phase.clone(), row.task.clone(), row.metric.clone());
+    let mut lengths: BTreeMap<_, usize> = BTreeMap::new();
+    history.rows.iter().for_each(|row| *lengths.entry(key(row)).or_default() += 1);
+    let mut seen: BTreeMap<_, usize> = BTreeMap::new();
+    let kept = history.rows.iter().filter(|row| {
+        let length = lengths[&key(row)];
+        let at = seen.entry(key(row)).or_default();
+        *at += 1;
+        // Row `at` of `length` (counted from 1) is kept when it opens a new twentieth, counted from the end.
+        length <= CURVE || (*at * CURVE) / length > ((*at - 1) * CURVE) / length
+    });
+    History { rows: kept.map(|row| HistoryRow { value: f64::from(row.value as f32), ..row.clone() }).collect() }
+}
+
+/// Writes columns of several parts one below the other, each row with the number of its part in front (`of`).
+fn write_parts(path: &Path, parts: impl Iterator<Item = Vec<Column>>) -> Result<()> {
+    let mut whole: Vec<Column> = Vec::new();
+    for (number, part) in parts.enumerate() {
+        let height = part.first().map_or(0, Column::len);
+        let mut columns = vec![Column::new("of".into(), vec![number as u32; height])];
+        columns.extend(part);
+        if whole.is_empty() {
+            whole = columns;
+            continue;
+        }
+        for (all, more) in whole.iter_mut().zip(&columns) {
+            all.append(more).map_err(|e| Error::Table { path: path.to_owned(), detail: e.to_string() })?;
+        }
+    }
+    table::write(path, whole)
+}
+
+/// The parts of a table that [`write_parts`] wrote, by number.
+fn sets_of<T>(frame: &DataFrame, rows: impl Fn(&DataFrame) -> PolarsResult<T>) -> PolarsResult<BTreeMap<u32, T>> {
+    let mut sets = BTreeMap::new();
+    if frame.width() == 0 {
+        return Ok(sets);
+    }
+    let numbers: Vec<u32> = table::full(frame, "of")?.u32()?.iter().flatten().collect();
+    let mut begin = 0;
+    while begin < numbers.len() {
+        let length = numbers[begin..].iter().take_while(|number| **number == numbers[begin]).count();
+        let part = rows(&frame.slice(begin as i64, length))?;
+        polars_ensure!(
+            sets.insert(numbers[begin], part).is_none(),
+            ComputeError: "the rows of {} are not together", numbers[begin]
+        );
+        begin += length;
+    }
+    Ok(sets)
+}
+
+fn image_columns(images: &[(&str, u32)]) -> Vec<Column> {
+    vec![
+        Column::new("image".into(), images.iter().map(|(image, _)| *image).collect::<Vec<_>>()),
+        Column::new("label".into(), images.iter().map(|(_, label)| *label).collect::<Vec<_>>()),
+    ]
+}
+
+fn read_images(frame: &DataFrame) -> PolarsResult<BTreeMap<u32, Vec<(String, u32)>>> {
+    sets_of(frame, |part| {
+        let labels = table::full(part, "label")?.u32()?;
+        Ok(table::texts(part, "image")?.into_iter().zip(labels.iter().flatten()).collect())
+    })
+}
+
+fn class_columns(predictions: &[ClassificationPrediction]) -> Vec<Column> {
+    let best = || predictions.iter().map(|prediction| prediction.best.first());
+    let class: Vec<Option<u32>> = best().map(|best| best.map(|(class, _)| *class)).collect();
+    let score: Vec<Option<f32>> = best().map(|best| best.map(|(_, score)| *score)).collect();
+    vec![Column::new("class".into(), class), Column::new("score".into(), score)]
+}
+
+fn read_classes(frame: &DataFrame) -> PolarsResult<Vec<Vec<(u32, f32)>>> {
+    let (classes, scores) = (frame.column("class")?.u32()?, frame.column("score")?.f32()?);
+    Ok(classes.iter().zip(scores.iter()).map(|(class, score)| class.zip(score).into_iter().collect()).collect())
+}
+
+fn read<T>(path: &Path, rows: impl FnOnce(&DataFrame) -> PolarsResult<T>) -> Result<T> {
+    table::read_or(path, MEND, rows)
+}
