@@ -6,7 +6,7 @@ use adamv_store::CellId;
 const DROPPED: [&str; 3] = ["--only", "--out", "--jobs"];
 
 /// The arguments of the run without those that chose its cells and folder.
-pub(crate) fn run_command(arguments: &[String]) -> Vec<String> {
+pub fn run_command(arguments: &[String]) -> Vec<String> {
     let mut kept = Vec::new();
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {

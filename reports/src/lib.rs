@@ -28,6 +28,7 @@ mod table;
 mod verdict;
 mod write;
 
+pub use command::run_command;
 pub use document::{Report, ReportOptions, render};
 pub use error::{ReportError, Result};
 pub use load::{Results, Run, RunCell, load};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use adamv_reports::bytes;
+use adamv_reports::{bytes, run_command};
 use adamv_store::{
     BASELINE_VERSION, Baseline, BaselineCell, CellState, History, Manifest, RunDir, cell_dir_name, read_classification,
     read_matches,
@@ -41,7 +41,7 @@ pub fn locate(given: &str) -> Result<PathBuf, Failure> {
         ),
         false => format!("{}, and no folder of that name", unknown("baseline", given, &known)),
     };
-    Err(Failure::usage(format!("--baseline: {what}")))
+    Err(Failure::usage(what))
 }
 
 /// Stores the finished cells of a run.
@@ -107,7 +107,7 @@ fn of_run(dir: &Path) -> Result<Baseline, Failure> {
     let manifest = Manifest {
         baseline_version: BASELINE_VERSION,
         suite: plan.as_ref().map_or_else(|| first.record.cell.suite.clone(), |plan| plan.suite.clone()),
-        command: plan.as_ref().map(|plan| plan.command.clone()).unwrap_or_default(),
+        command: plan.as_ref().map(|plan| run_command(&plan.command)).unwrap_or_default(),
         commits: commits.into_iter().collect(),
         gates: plan.map(|plan| plan.gates).unwrap_or_default(),
         cells: stored.len(),

@@ -45,6 +45,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Hold results against a baseline: did anything get worse, or is a variant better than a reference system?
     Compare(CompareArgs),
+    /// Judge the paper's claims by our runs: supported, contradicted, undecided or not run, with the evidence
+    Claims(ClaimsArgs),
     /// Store finished runs as baselines, and look at those that are stored
     #[command(subcommand)]
     Baseline(BaselineCommand),
@@ -261,6 +263,31 @@ pub struct CompareArgs {
     /// Tolerance of a metric (accuracy, AP, AP50, AP75, APmask) in percentage points, in place of the suite's; may be given several times
     #[arg(long, value_name = "METRIC=POINTS")]
     pub gate: Vec<String>,
+    /// Resamples of the images for intervals
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub resamples: u32,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Print Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  adamv-bench claims mini runs/ablation-router --markdown > claims.md
+
+A claim that no run has the cells for is `not run`. When that is all of them, the command ends with 4.")]
+pub struct ClaimsArgs {
+    /// Runs: baselines in baselines/stored, or folders (runs or stored baselines)
+    #[arg(value_name = "NAME|DIR", required = true)]
+    pub runs: Vec<String>,
+    /// The claims
+    #[arg(long, value_name = "FILE", default_value = "baselines/claims.yaml")]
+    pub claims: PathBuf,
+    /// What papers report: margins that stand beside ours
+    #[arg(long, value_name = "FILE", default_value = "baselines/published/adamv-moe-iccv2023.yaml")]
+    pub published: PathBuf,
     /// Resamples of the images for intervals
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub resamples: u32,

@@ -6,6 +6,7 @@
 #![allow(rustdoc::invalid_html_tags, reason = "the help of a flag is its doc comment, and help is plain text")]
 
 mod baseline;
+mod claims;
 mod cli;
 mod compare;
 mod cost;
@@ -69,6 +70,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Cost(args) => cost::cost(args),
         Command::Report(args) => report::report(args),
         Command::Compare(args) => compare::compare(args),
+        Command::Claims(args) => claims::claims(args),
         Command::Baseline(BaselineCommand::Store(args)) => baseline::store(args),
         Command::Baseline(BaselineCommand::List(args)) => baseline::list(args),
         Command::Baseline(BaselineCommand::Show(args)) => baseline::show(args),

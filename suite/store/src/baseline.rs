@@ -52,7 +52,7 @@ pub struct Manifest {
     pub baseline_version: u32,
     /// Name of the suite.
     pub suite: String,
-    /// The arguments of the run, without the program.
+    /// The arguments of the run, without the program and what only said where and how fast.
     pub command: Vec<String>,
     /// Commits of the source that made the cells.
     pub commits: Vec<String>,
