@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::compare::{Comparison, Page, page};
 use crate::curves::{Figure, curves};
 use crate::details::{Details, cells_csv, details};
 use crate::error::Result;
@@ -18,11 +19,13 @@ pub struct ReportOptions {
     pub title: Option<String>,
     /// The system that margins are taken over.
     pub reference: String,
+    /// The run held against a baseline.
+    pub comparison: Option<Comparison>,
 }
 
 impl Default for ReportOptions {
     fn default() -> Self {
-        Self { title: None, reference: "mtl-vit".to_owned() }
+        Self { title: None, reference: "mtl-vit".to_owned(), comparison: None }
     }
 }
 
@@ -40,12 +43,13 @@ pub struct Report {
 }
 
 #[derive(Serialize)]
-struct Document {
+struct Document<'a> {
     title: String,
     verdict: Verdict,
     main: MainTable,
     details: Details,
     figures: Vec<Figure>,
+    comparison: Option<Page<'a>>,
 }
 
 /// Makes the report. A function of its arguments alone: the same store gives the same bytes.
@@ -62,7 +66,14 @@ pub fn render(results: &Results, options: &ReportOptions) -> Result<Report> {
         true => format!("AdaMV-Bench: {suites}"),
         false => format!("AdaMV-Bench: {suites}: nothing was measured"),
     });
-    let document = Document { title, verdict, main, details: details(results), figures: curves(results, &groups)? };
+    let document = Document {
+        title,
+        verdict,
+        main,
+        details: details(results),
+        figures: curves(results, &groups)?,
+        comparison: options.comparison.as_ref().map(page),
+    };
     Ok(Report {
         html: fill("report.html", &document)?,
         markdown: fill("report.md", &document)?,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use adamv_store::{CellId, CellState, History, Progress, Record, RunDir};
+use adamv_store::{Baseline, CellId, CellState, History, Progress, Record, RunDir, cell_dir_name};
 
 use crate::command::{reproduce, run_command};
 use crate::error::{ReportError, Result};
@@ -52,7 +52,7 @@ impl Results {
     }
 }
 
-/// Reads the run directories, in the order given.
+/// Reads run directories or stored baselines, in the order given.
 ///
 /// # Errors
 /// [`ReportError::NoRun`] for an empty list; a folder that is no run directory or holds a broken file, by name.
@@ -68,6 +68,9 @@ pub fn load(run_dirs: &[&Path]) -> Result<Results> {
 }
 
 fn load_run(path: &Path) -> Result<Run> {
+    if Baseline::is_at(path) {
+        return load_baseline(path);
+    }
     let run = RunDir::open(path)?;
     let plan = run.plan()?;
     let base = plan.as_ref().map(|plan| run_command(&plan.command));
@@ -94,4 +97,24 @@ fn load_run(path: &Path) -> Result<Run> {
     // `.` and `..` have no name of their own; the suite's will do.
     let name = path.file_name().map_or_else(|| suite.clone(), |name| name.to_string_lossy().into_owned());
     Ok(Run { suite, name, cells })
+}
+
+fn load_baseline(path: &Path) -> Result<Run> {
+    let Baseline { manifest, cells } = Baseline::read(path)?;
+    let name = path.file_name().map_or_else(|| manifest.suite.clone(), |name| name.to_string_lossy().into_owned());
+    let cells = cells
+        .into_iter()
+        .map(|cell| RunCell {
+            id: cell.record.cell.clone(),
+            name: cell_dir_name(&cell.record.cell),
+            anchor: String::new(),
+            state: cell.record.status.into(),
+            command: reproduce(Some(&manifest.command), &cell.record.cell),
+            record: Some(cell.record),
+            progress: None,
+            history: cell.history,
+            planned: true,
+        })
+        .collect();
+    Ok(Run { suite: manifest.suite, name, cells })
 }

@@ -8,11 +8,12 @@ use crate::error::{ReportError, Result};
 
 const MARKDOWN: AutoEscape = AutoEscape::Custom("markdown");
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("report.html", include_str!("../templates/report.html.jinja")),
     ("report.css", include_str!("../templates/report.css")),
     ("sort.js", include_str!("../templates/sort.js")),
     ("report.md", include_str!("../templates/report.md.jinja")),
+    ("comparison.md", include_str!("../templates/comparison.md.jinja")),
     ("compare.md", include_str!("../templates/compare.md.jinja")),
     ("claims.md", include_str!("../templates/claims.md.jinja")),
 ];

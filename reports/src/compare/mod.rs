@@ -30,6 +30,7 @@ pub use pairs::{Absent, Question};
 pub use rows::{Row, Test};
 pub(crate) use samples::ApCache;
 pub use source::{Source, SourceCell};
+pub(crate) use text::{Page, page};
 pub use text::{ShownCost, ShownRow};
 
 use crate::error::{ReportError, Result};

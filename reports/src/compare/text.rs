@@ -10,8 +10,9 @@ use crate::error::Result;
 use crate::markup::fill;
 use crate::number::{count, fixed, signed};
 
+/// A comparison as the templates print it.
 #[derive(Serialize)]
-struct Page<'a> {
+pub(crate) struct Page<'a> {
     title: String,
     sentence: String,
     /// Whether any row is of a variant.
@@ -106,6 +107,15 @@ pub(super) fn shown_costs(comparison: &Comparison) -> Vec<&CostRow> {
 }
 
 pub(super) fn markdown(comparison: &Comparison) -> Result<String> {
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        comparison: Page<'a>,
+    }
+    fill("compare.md", Whole { comparison: page(comparison) })
+}
+
+/// What a page says of a comparison.
+pub(crate) fn page(comparison: &Comparison) -> Page<'_> {
     let title = match &comparison.question {
         Question::Regression => format!("{} against the baseline {}", comparison.run, comparison.baseline),
         Question::Reference { reference } => {
@@ -113,20 +123,17 @@ pub(super) fn markdown(comparison: &Comparison) -> Result<String> {
         }
     };
     let costs = shown_costs(comparison);
-    fill(
-        "compare.md",
-        Page {
-            title,
-            sentence: sentence(comparison),
-            variants: comparison.rows.iter().any(|row| row.variant != adamv_store::CellId::BASE),
-            rows: comparison.rows.iter().map(Row::shown).collect(),
-            unchanged_costs: comparison.costs.len() - costs.len(),
-            costs: costs.into_iter().map(CostRow::shown).collect(),
-            absent: &comparison.absent,
-            notes: &comparison.notes,
-            resamples: comparison.resamples,
-        },
-    )
+    Page {
+        title,
+        sentence: sentence(comparison),
+        variants: comparison.rows.iter().any(|row| row.variant != adamv_store::CellId::BASE),
+        rows: comparison.rows.iter().map(Row::shown).collect(),
+        unchanged_costs: comparison.costs.len() - costs.len(),
+        costs: costs.into_iter().map(CostRow::shown).collect(),
+        absent: &comparison.absent,
+        notes: &comparison.notes,
+        resamples: comparison.resamples,
+    }
 }
 
 pub(super) fn sentence(comparison: &Comparison) -> String {

@@ -266,6 +266,9 @@ pub struct CompareArgs {
     /// Resamples of the images for intervals
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub resamples: u32,
+    /// Write comparison.md and comparison.json into this folder too
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -480,9 +483,12 @@ fn classes(text: &str) -> Result<Classes, String> {
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Run directory
+    /// Run directory or stored baseline
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
+    /// Hold the run against this baseline too: a name in baselines/stored, or a folder
+    #[arg(long, value_name = "NAME|DIR")]
+    pub baseline: Option<String>,
     /// Folder to write to; made if missing
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

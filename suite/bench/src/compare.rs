@@ -1,10 +1,12 @@
 //! `compare`: arguments to the comparison and its rows to a table, JSON or Markdown. Judges nothing.
 
 use std::io::{IsTerminal, stdout};
+use std::path::Path;
 
 use adamv_models::systems::SYSTEMS;
+use adamv_reports::ReportError;
 use adamv_reports::compare::{Absent, CompareOptions, Comparison, Question, Row, Source, Verdict, compare_sources};
-use adamv_store::Gates;
+use adamv_store::{Gates, write_bytes_atomic};
 
 use crate::baseline;
 use crate::cli::CompareArgs;
@@ -20,12 +22,17 @@ pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
         None => Question::Regression,
         Some(system) => Question::Reference { reference: known_system(system)? },
     };
-    let run = Source::open(&args.dir)?;
-    let baseline = Source::open(&baseline::locate(&args.baseline)?)?;
+    let run = open(&args.dir)?;
+    let baseline = open(&baseline::locate(&args.baseline)?)?;
     let gates = gates(&args.gate, run.gates)?;
     let options =
         CompareOptions { question, across: args.across, gates: Some(gates), resamples: args.resamples as usize };
     let comparison = compare_sources(&run, &baseline, &options)?;
+    if let Some(out) = &args.out {
+        let document = json::text(&comparison)? + "\n";
+        write_bytes_atomic(&out.join("comparison.json"), document.as_bytes())?;
+        write_bytes_atomic(&out.join("comparison.md"), comparison.markdown()?.as_bytes())?;
+    }
     if args.json {
         json::print(&comparison)?;
     } else if args.markdown {
@@ -35,6 +42,14 @@ pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
         json::line(&table(&comparison, colour))?;
     }
     outcome(&comparison)
+}
+
+/// A folder that holds no results at all has nothing to compare, as one whose cells aren't done.
+fn open(path: &Path) -> Result<Source, Failure> {
+    Source::open(path).map_err(|error| match error {
+        ReportError::Store(adamv_store::Error::NotARun { .. }) => Failure::new(NOTHING, error.to_string()),
+        error => error.into(),
+    })
 }
 
 /// The exit code's message; nothing where all is fine.

@@ -1,81 +1,18 @@
 //! The store through its public interface: records, schema, run directories, locks.
 
+mod fixture;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use adamv_store::{
-    CellDir, CellId, CellState, ClassificationMetrics, CocoStats, DataSummary, DetectionMetrics, Environment, Error,
-    Metrics, Progress, Record, RunDir, RunPlan, SCHEMA_VERSION, Status, TaskCost, Timing, is_locked, lock,
+    CellDir, CellState, Error, Metrics, Progress, Record, RunDir, RunPlan, SCHEMA_VERSION, Status, is_locked, lock,
     read_progress, read_record, remove_progress, schema, write_progress, write_record,
 };
+use fixture::{id, record};
 use serde_json::{Value, json};
-
-fn stats(ap: f64) -> CocoStats {
-    CocoStats {
-        AP: ap,
-        AP50: 2.0 * ap,
-        AP75: 0.1 + 0.2, // 0.30000000000000004: must survive to the last bit
-        APs: 0.0,
-        APm: 0.5,
-        APl: -1.0,
-        AR1: 0.1,
-        AR10: 0.2,
-        AR100: 0.3,
-        ARs: 0.4,
-        ARm: 1.0 / 3.0,
-        ARl: -1.0,
-    }
-}
-
-fn id(system: &str, seed: u64) -> CellId {
-    CellId { suite: "smoke".into(), system: system.into(), backbone: "vit-micro".into(), variant: "base".into(), seed }
-}
-
-fn record(system: &str, seed: u64) -> Record {
-    let config = json!({"system": system, "seed": seed, "lr": 1e-3, "capacity_factor": null});
-    let protocol = json!({"steps": 600, "data": "f00d"});
-    Record {
-        schema_version: SCHEMA_VERSION,
-        status: Status::Done,
-        error: None,
-        cell: id(system, seed),
-        cell_key: adamv_store::cell_key(&config),
-        protocol_key: adamv_store::protocol_key(&protocol),
-        config,
-        protocol,
-        data: vec![DataSummary {
-            task: "classification".into(),
-            fingerprint: "f00d".into(),
-            train_images: 2000,
-            val_images: 500,
-            classes: 6,
-            skipped_samples: 1,
-        }],
-        metrics: Metrics {
-            classification: Some(ClassificationMetrics { top1: 0.8125, top5: 0.99, images: 500 }),
-            detection: Some(DetectionMetrics { images: 500, bbox: stats(0.25), segm: stats(0.2) }),
-        },
-        cost: vec![TaskCost {
-            task: "classification".into(),
-            resolution: 64,
-            k: Some(2),
-            params_activated: 460_000,
-            params_activated_backbone: 450_000,
-            params_total: 920_000,
-            macs: Some(31_000_000),
-            macs_backbone: Some(30_000_000),
-            flops: Some(62_000_000),
-        }],
-        timing: Timing { train_seconds: 61.25, steps: 600, ..Timing::default() },
-        peak_memory_bytes: 1 << 30,
-        device_peak_memory_bytes: None,
-        environment: Environment { version: "0.1.0".into(), commit: "abc-dirty".into(), ..Environment::default() },
-        started_at: "2026-03-26T14:05:09Z".into(),
-        finished_at: "2026-03-26T14:07:09Z".into(),
-    }
-}
 
 #[test]
 fn record_round_trip() {

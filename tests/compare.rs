@@ -1,0 +1,214 @@
+//! Baselines, comparisons and claims through the binary: a tiny run, its stored self, and what their exit codes say. Its classes and
+//! matches are put in the place of those of six steps, which say nothing.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use adamv_store::{
+    CellDir, ClassificationPrediction, DetectionMatches, MatchedDetection, ObjectCount, read_classification,
+    read_matches, write_classification, write_matches,
+};
+use common::{TINY, adamv, bench, folder, outcome, with_suite};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const CELLS: [&str; 2] = ["stl-vit-micro-s0", "mtl-vit-vit-micro-s0"];
+
+/// A run of two cells in `out`, stored as `tiny`.
+fn stored() -> TempDir {
+    let dir = with_suite(&TINY.replace("seeds:", "gates: {accuracy: 1.5}\nseeds:"));
+    adamv(dir.path(), &["run", "suite.yaml", "--out", "out"]).expect(0);
+    for name in CELLS {
+        let cell = CellDir::new(dir.path().join("out").join(name));
+        // What evaluation stored is what COCO's numbers were made of.
+        let matches = read_matches(&cell).unwrap().unwrap();
+        assert_eq!(matches.images.len(), 8, "the validation images of TINY");
+        assert!(!matches.objects.is_empty());
+        write_classification(&cell.classification_predictions(), &classes()).unwrap();
+        write_matches(&cell, &detections()).unwrap();
+    }
+    let stored = adamv(dir.path(), &["baseline", "store", "out", "--as", "tiny"]).expect(0);
+    assert!(stored.stdout.contains("baselines/stored/tiny: 2 cells, "), "{}", stored.stdout);
+    dir
+}
+
+/// 1,000 images, of which 700 are right.
+fn classes() -> Vec<ClassificationPrediction> {
+    let right = |image: u32| u32::from(image >= 700);
+    let prediction =
+        |image| ClassificationPrediction { image: format!("{image}"), label: 0, best: vec![(right(image), 0.5)] };
+    (0..1000).map(prediction).collect()
+}
+
+/// 300 images with an object each, every second one found.
+fn detections() -> DetectionMatches {
+    let detection = |image: u64| {
+        let bits = if image.is_multiple_of(2) { 0b11111 } else { 0 };
+        let score = 1.0 - image as f32 / 1000.0;
+        MatchedDetection {
+            image,
+            category: 1,
+            score,
+            bbox_matched: bits,
+            segm_matched: bits,
+            bbox_ignored: 0,
+            segm_ignored: 0,
+        }
+    };
+    DetectionMatches {
+        images: (1..=300).collect(),
+        objects: (1..=300).map(|image| ObjectCount { image, category: 1, count: 1 }).collect(),
+        detections: (1..=300).map(detection).collect(),
+    }
+}
+
+/// Wrong on 3% of the images of one cell.
+fn spoil(dir: &Path) {
+    let path = CellDir::new(dir.join("out").join(CELLS[1])).classification_predictions();
+    let mut predictions = read_classification(&path).unwrap();
+    predictions.iter_mut().take(30).for_each(|p| p.best[0].0 = 1);
+    write_classification(&path, &predictions).unwrap();
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("one JSON document: {e}\n{text}"))
+}
+
+#[test]
+fn a_run_against_its_stored_self_and_a_spoilt_one() {
+    let dir = stored();
+    let dir = dir.path();
+    let same = adamv(dir, &["compare", "out", "--baseline", "tiny"]).expect(0);
+    assert!(same.stdout.contains("10 rows same") && !same.stdout.contains('\u{1b}'), "{}", same.stdout);
+    // A stored baseline is compared as a run is, and reported as one.
+    let document =
+        json(&adamv(dir, &["compare", "baselines/stored/tiny", "--baseline", "tiny", "--json"]).expect(0).stdout);
+    assert_eq!((document["question"].as_str(), &document["summary"]["same"]), (Some("regression"), &Value::from(10)));
+    assert_eq!(document["gates"]["accuracy"], 1.5, "the suite's gates");
+    adamv(dir, &["report", "baselines/stored/tiny", "--out", "pages", "--baseline", "tiny"]).expect(0);
+    let page = fs::read_to_string(dir.join("pages/report.html")).unwrap();
+    assert!(page.contains("Comparison: tiny against the baseline tiny"));
+
+    spoil(dir);
+    let worse = adamv(dir, &["compare", "out", "--baseline", "tiny", "--out", "files"]).expect(3);
+    let worse = worse.says("accuracy of mtl-vit on vit-micro (seed 0) by \u{2212}3.00 points");
+    let lines: Vec<&str> = worse.stdout.lines().filter(|line| line.ends_with(" worse")).collect();
+    assert!(lines.len() == 1 && lines[0].starts_with("mtl-vit") && lines[0].contains("accuracy"), "{}", worse.stdout);
+    let document = json(&fs::read_to_string(dir.join("files/comparison.json")).unwrap());
+    let verdicts: Vec<&str> =
+        document["rows"].as_array().unwrap().iter().filter_map(|r| r["verdict"].as_str()).collect();
+    assert_eq!((verdicts.len(), verdicts.iter().filter(|v| **v == "worse").count()), (10, 1));
+    assert!(fs::read_to_string(dir.join("files/comparison.md")).unwrap().contains("| **worse** |"));
+    // Three points are inside a wider gate.
+    adamv(dir, &["compare", "out", "--baseline", "tiny", "--gate", "accuracy=5"]).expect(0);
+    // Against one system's stored results, which is a finding and no regression.
+    let finding = adamv(dir, &["compare", "out", "--baseline", "tiny", "--reference", "stl", "--markdown"]).expect(0);
+    assert!(finding.stdout.contains("# out against stl of the baseline tiny"), "{}", finding.stdout);
+    assert_eq!(finding.stdout.matches("| **worse** |").count(), 1, "{}", finding.stdout);
+}
+
+#[test]
+fn nothing_to_compare_is_an_exit_code_of_its_own() {
+    let dir = stored();
+    let dir = dir.path();
+    fs::create_dir(dir.join("empty")).unwrap();
+    adamv(dir, &["compare", "empty", "--baseline", "tiny"]).expect(4).says("empty");
+    adamv(dir, &["compare", "out", "--baseline", "empty"]).expect(4).says("empty");
+    // Cells that nobody stored.
+    for name in CELLS {
+        fs::remove_file(dir.join("out").join(name).join("record.json")).unwrap();
+    }
+    adamv(dir, &["compare", "out", "--baseline", "tiny"]).expect(4).says("nothing was compared");
+    adamv(dir, &["baseline", "store", "out", "--as", "more"]).expect(4).says("every cell done");
+    adamv(dir, &["claims", "out", "--claims", &claims(), "--published", &published()]).expect(4).says("no claim");
+}
+
+#[test]
+fn another_protocol_is_refused() {
+    let dir = stored();
+    let dir = dir.path();
+    adamv(
+        dir,
+        &["run", "suite.yaml", "--out", "longer", "--only", "system=mtl-vit", "--set", "training.joint.steps=7"],
+    )
+    .expect(0);
+    adamv(dir, &["compare", "longer", "--baseline", "tiny"])
+        .expect(2)
+        .says("budget.joint.steps (6 in the baseline, 7 here)")
+        .says("--across");
+    adamv(dir, &["compare", "longer", "--baseline", "tiny", "--across"]).expect(4).says("in common");
+}
+
+#[test]
+fn baselines_are_listed_shown_and_not_overwritten() {
+    let dir = stored();
+    let dir = dir.path();
+    let listed = json(&adamv(dir, &["baseline", "list", "--json"]).expect(0).stdout);
+    assert_eq!((&listed[0]["name"], &listed[0]["cells"]), (&Value::from("tiny"), &Value::from(2)));
+    assert_eq!(listed[0]["command"], serde_json::json!(["run", "suite.yaml"]), "not where it was written");
+    assert!(adamv(dir, &["baseline", "list"]).expect(0).stdout.contains("tiny"));
+    let shown = adamv(dir, &["baseline", "show", "tiny"]).expect(0).stdout;
+    assert!(shown.contains("adamv-bench run suite.yaml") && shown.contains(CELLS[1]), "{shown}");
+    let shown = json(&adamv(dir, &["baseline", "show", "tiny", "--json"]).expect(0).stdout);
+    assert_eq!(shown["records"][0]["cell"]["system"], "stl");
+
+    adamv(dir, &["baseline", "store", "out", "--as", "tiny"]).expect(2).says("--replace");
+    adamv(dir, &["baseline", "store", "out", "--as", "tiny", "--replace"]).expect(0);
+    adamv(dir, &["baseline", "store", "out", "--as", "../up"]).expect(2).says("a name has letters");
+    adamv(dir, &["baseline", "show", "tinny"]).expect(2).says("the nearest known baseline is `tiny`");
+    adamv(dir, &["compare", "out", "--baseline", "tiny", "--reference", "mtl-vut"]).expect(2).says("mtl-vit");
+    let nowhere = folder();
+    adamv(nowhere.path(), &["baseline", "show", "tiny"]).expect(2).says("baseline store");
+    assert!(adamv(nowhere.path(), &["baseline", "list"]).expect(0).stdout.contains("none is stored"));
+}
+
+/// Colour is for terminals, and NO_COLOR is heard; `script` makes a terminal where it is installed.
+#[test]
+fn colour_on_a_terminal_unless_no_color() {
+    let dir = stored();
+    spoil(dir.path());
+    let on_terminal = |no_color: &str| {
+        let command = format!("{} compare out --baseline tiny --resamples 100", env!("CARGO_BIN_EXE_adamv-bench"));
+        let mut script = std::process::Command::new("script");
+        script.current_dir(dir.path()).args(["-qec", &command, "/dev/null"]).env("NO_COLOR", no_color);
+        script.output().map(outcome)
+    };
+    let Ok(coloured) = on_terminal("") else {
+        eprintln!("skipped: colour on a terminal (the program `script` is not here)");
+        return;
+    };
+    assert!(coloured.expect(3).stdout.contains("\u{1b}[31mmtl-vit"));
+    assert!(!on_terminal("1").unwrap().stdout.contains("\u{1b}[31m"));
+}
+
+fn root(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path).display().to_string()
+}
+
+fn claims() -> String {
+    root("baselines/claims.yaml")
+}
+
+fn published() -> String {
+    root("baselines/published/adamv-moe-iccv2023.yaml")
+}
+
+/// What the project ships: both stored baselines compare with themselves, and the paper's claims are judged by them.
+#[test]
+fn the_stored_baselines_of_the_project() {
+    let at = Path::new(&root("")).to_owned();
+    for (name, cells, most) in [("smoke", 18, 1 << 20), ("mini", 18, 8 << 20)] {
+        let folder = format!("baselines/stored/{name}");
+        let arguments = ["compare", &folder, "--baseline", name, "--resamples", "100", "--json"];
+        let document = json(&outcome(bench(&at).args(arguments).output().unwrap()).expect(0).stdout);
+        assert_eq!(document["summary"]["same"], 5 * cells, "{name}");
+        let bytes: u64 = fs::read_dir(at.join(&folder)).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
+        assert!(bytes < most, "{name} has {bytes} bytes");
+    }
+    let judged = json(&adamv(&at, &["claims", "mini", "--resamples", "100", "--json"]).expect(0).stdout);
+    let of = |id: &str| judged["claims"].as_array().unwrap().iter().find(|claim| claim["id"] == id).unwrap().clone();
+    assert_ne!(of("beats-mtl-vit")["verdict"], "not-run");
+    assert_eq!(of("routing-settles")["verdict"], "not-run");
+}
