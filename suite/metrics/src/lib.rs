@@ -2,7 +2,8 @@
 //!
 //! Rooms:
 //! - [`mod@accuracy`]: top-1 and top-5 of classification.
-//! - [`coco`]: COCO ground truth and detections, their checks, and the twelve numbers.
+//! - [`coco`]: COCO ground truth and detections, their checks, the twelve numbers, and AP of a resample
+//!   of images.
 //! - [`mask`]: a dense mask as a COCO RLE string and back.
 //! - [`paste`]: a predicted M x M mask put into its image, directly as RLE.
 //!
@@ -18,8 +19,8 @@ pub mod paste;
 
 pub use accuracy::{Accuracy, AccuracyError, ClassPrediction, accuracy};
 pub use coco::{
-    CocoEvaluator, CocoStats, Detection, EntryProblem, EvalError, GroundTruth, Hotcoco, IouType, format_table,
-    read_detections, validate,
+    ApResampler, AveragePrecision, CocoEvaluator, CocoStats, Detection, EntryProblem, EvalError, GroundTruth, Hotcoco,
+    IouType, MatchedDetection, Matches, ObjectCount, THRESHOLDS, format_table, read_detections, validate,
 };
 pub use mask::{MaskError, RleString};
 pub use paste::paste_mask;

@@ -7,6 +7,7 @@ use crate::coco::check::validate;
 use crate::coco::detection::{Detection, IouType};
 use crate::coco::error::EvalError;
 use crate::coco::ground_truth::GroundTruth;
+use crate::coco::matches::{MatchedDetection, Matches, ObjectCount, THRESHOLDS};
 use crate::coco::stats::CocoStats;
 
 /// Computes the COCO API's twelve numbers.
@@ -18,6 +19,18 @@ pub trait CocoEvaluator {
     /// # Errors
     /// Those of [`validate`]; [`EvalError::Evaluator`] where the implementation fails.
     fn evaluate(&self, gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result<CocoStats, EvalError>;
+
+    /// As [`CocoEvaluator::evaluate`], and what the matching found in each image. Costs another
+    /// matching, so it isn't what `evaluate` is made from.
+    ///
+    /// # Errors
+    /// Those of [`CocoEvaluator::evaluate`].
+    fn evaluate_matches(
+        &self,
+        gt: &GroundTruth,
+        detections: &[Detection],
+        iou: IouType,
+    ) -> Result<(CocoStats, Matches), EvalError>;
 }
 
 /// hotcoco, equal to pycocotools bit for bit (`tests/coco_stats.rs`).
@@ -26,28 +39,79 @@ pub struct Hotcoco;
 
 impl CocoEvaluator for Hotcoco {
     fn evaluate(&self, gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result<CocoStats, EvalError> {
-        validate(detections, gt, iou)?;
-        let failed = |error: hotcoco::Error| EvalError::Evaluator(error.to_string());
-
-        let annotations = detections.iter().map(annotation).collect();
-        let results = gt.coco().load_res_anns(annotations).map_err(failed)?;
-        let kind = match iou {
-            IouType::Bbox => hotcoco::IouType::Bbox,
-            IouType::Segm => hotcoco::IouType::Segm,
-        };
-        let mut eval = COCOeval::new(gt.coco().clone(), results, kind);
-        eval.params.img_ids = gt.image_ids().to_vec();
-        eval.evaluate().map_err(failed)?;
-        eval.accumulate();
-        // Computes the numbers; `summarize` would print them as well.
-        eval.summarize_lines();
-
-        let stats = eval.stats().unwrap_or_default();
-        let values = stats
-            .try_into()
-            .map_err(|_| EvalError::Evaluator(format!("hotcoco gave {} numbers, not twelve", stats.len())))?;
-        Ok(CocoStats::from_values(values))
+        Ok(run(gt, detections, iou)?.0)
     }
+
+    fn evaluate_matches(
+        &self,
+        gt: &GroundTruth,
+        detections: &[Detection],
+        iou: IouType,
+    ) -> Result<(CocoStats, Matches), EvalError> {
+        let (stats, eval) = run(gt, detections, iou)?;
+        Ok((stats, matches(gt, &eval)?))
+    }
+}
+
+/// The numbers, and the evaluation they come from.
+fn run(gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result<(CocoStats, COCOeval), EvalError> {
+    validate(detections, gt, iou)?;
+    let failed = |error: hotcoco::Error| EvalError::Evaluator(error.to_string());
+
+    let annotations = detections.iter().map(annotation).collect();
+    let results = gt.coco().load_res_anns(annotations).map_err(failed)?;
+    let kind = match iou {
+        IouType::Bbox => hotcoco::IouType::Bbox,
+        IouType::Segm => hotcoco::IouType::Segm,
+    };
+    let mut eval = COCOeval::new(gt.coco().clone(), results, kind);
+    eval.params.img_ids = gt.image_ids().to_vec();
+    eval.evaluate().map_err(failed)?;
+    eval.accumulate();
+    // Computes the numbers; `summarize` would print them as well.
+    eval.summarize_lines();
+
+    let stats = eval.stats().unwrap_or_default();
+    let values = stats
+        .try_into()
+        .map_err(|_| EvalError::Evaluator(format!("hotcoco gave {} numbers, not twelve", stats.len())))?;
+    Ok((CocoStats::from_values(values), eval))
+}
+
+/// What the evaluation found in each image at area = all, in the order of [`Matches`].
+fn matches(gt: &GroundTruth, eval: &COCOeval) -> Result<Matches, EvalError> {
+    let (thresholds, areas) = (eval.params.iou_thrs.len(), eval.params.area_ranges.len());
+    if thresholds != THRESHOLDS || areas == 0 {
+        return Err(EvalError::Evaluator(format!(
+            "hotcoco has {thresholds} IoU thresholds and {areas} ranges of area, not {THRESHOLDS} and at least one"
+        )));
+    }
+    let everything = eval.params.all_area_range();
+    let mut cells: Vec<_> = eval.eval_imgs().iter().flatten().filter(|cell| cell.area_rng == everything).collect();
+    cells.sort_by_key(|cell| (cell.category_id, cell.image_id));
+
+    let (mut objects, mut found) = (Vec::new(), Vec::new());
+    for cell in cells {
+        let (image_id, category_id) = (cell.image_id, cell.category_id);
+        let count = cell.num_gt_in_denominator() as u32;
+        if count > 0 {
+            objects.push(ObjectCount { image_id, category_id, count });
+        }
+        for (at, &score) in cell.dt_scores.iter().enumerate() {
+            let (mut matched, mut ignored) = (0, 0);
+            for threshold in 0..THRESHOLDS {
+                matched |= u16::from(cell.dt_matched[(threshold, at)]) << threshold;
+                ignored |= u16::from(cell.dt_ignore[(threshold, at)]) << threshold;
+            }
+            found.push(MatchedDetection { image_id, category_id, score, matched, ignored });
+        }
+    }
+    // Stable, as COCO's; scores were checked to be finite, and 0 equals -0 as it does there.
+    found.sort_by(|one, other| {
+        let by_score = other.score.partial_cmp(&one.score).unwrap_or(std::cmp::Ordering::Equal);
+        one.category_id.cmp(&other.category_id).then(by_score)
+    });
+    Ok(Matches { images: gt.image_ids().to_vec(), objects, detections: found })
 }
 
 fn annotation(detection: &Detection) -> Annotation {

@@ -8,6 +8,8 @@
 //! | [`check`] | detections in memory: the same checks |
 //! | [`evaluator`] | the trait, and hotcoco behind it |
 //! | [`stats`] | the twelve numbers and their table |
+//! | [`matches`] | what the matching found in each image |
+//! | [`precision`] | AP of a resample of images |
 //! | [`error`] | what can be wrong, where, and the mend |
 //!
 //! Invariant: only [`evaluator`], [`ground_truth`] and the mask code know hotcoco. hotcoco takes an
@@ -19,7 +21,9 @@ pub mod detection;
 pub mod error;
 pub mod evaluator;
 pub mod ground_truth;
+pub mod matches;
 mod non_finite;
+pub mod precision;
 pub mod read;
 pub mod stats;
 
@@ -28,5 +32,7 @@ pub use detection::{Detection, IouType};
 pub use error::{EntryProblem, EvalError};
 pub use evaluator::{CocoEvaluator, Hotcoco};
 pub use ground_truth::GroundTruth;
+pub use matches::{MatchedDetection, Matches, ObjectCount, THRESHOLDS};
+pub use precision::{ApResampler, AveragePrecision};
 pub use read::read_detections;
 pub use stats::{CocoStats, format_table};
