@@ -1,4 +1,4 @@
-//! What a prediction is worth: accuracy, COCO evaluation, masks as RLE.
+//! What a prediction is worth: accuracy, COCO evaluation, masks as RLE; and how sure a difference is.
 //!
 //! Rooms:
 //! - [`mod@accuracy`]: top-1 and top-5 of classification.
@@ -6,6 +6,7 @@
 //!   of images.
 //! - [`mask`]: a dense mask as a COCO RLE string and back.
 //! - [`paste`]: a predicted M x M mask put into its image, directly as RLE.
+//! - [`statistics`]: bootstrap, tests and intervals of paired comparisons.
 //!
 //! Invariant: this crate knows files and plain slices. It may not touch torch, models, the
 //! store, or any other crate of this workspace.
@@ -16,6 +17,7 @@ pub mod accuracy;
 pub mod coco;
 pub mod mask;
 pub mod paste;
+pub mod statistics;
 
 pub use accuracy::{Accuracy, AccuracyError, ClassPrediction, accuracy};
 pub use coco::{
@@ -24,3 +26,7 @@ pub use coco::{
 };
 pub use mask::{MaskError, RleString};
 pub use paste::paste_mask;
+pub use statistics::{
+    BootstrapSummary, Component, TInterval, benjamini_hochberg, bootstrap, mcnemar, mean, minimum_detectable_effect,
+    standard_deviation, summarize, t_interval,
+};

@@ -6,7 +6,7 @@ use std::path::Path;
 use adamv_metrics::coco::read::detections_from_json;
 use adamv_metrics::{
     ApResampler, AveragePrecision, CocoEvaluator, Detection, GroundTruth, Hotcoco, IouType, MatchedDetection, Matches,
-    ObjectCount, THRESHOLDS,
+    ObjectCount, THRESHOLDS, bootstrap, summarize,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -222,9 +222,9 @@ fn nothing_to_find_is_minus_one() {
 }
 
 /// 750 images, 6 classes, 15,000 detections of about 5,000 objects.
-fn realistic() -> Matches {
-    // Any spread will do, so one step of splitmix64.
-    let mut state = 1u64;
+fn realistic(seed: u64) -> Matches {
+    // splitmix64
+    let mut state = seed;
     let mut uniform = move || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -262,7 +262,7 @@ fn realistic() -> Matches {
 #[test]
 #[ignore = "a measurement: cargo test --release -p adamv-metrics --test resampled_ap -- --ignored --nocapture"]
 fn how_long_a_call_takes() {
-    let matches = realistic();
+    let matches = realistic(1);
     let right = matches.detections.iter().filter(|one| one.matched != 0).count();
     let objects: u32 = matches.objects.iter().map(|object| object.count).sum();
     let resampler = ApResampler::new(&matches);
@@ -276,4 +276,14 @@ fn how_long_a_call_takes() {
     let mut times: Vec<_> = times.collect();
     times.sort_unstable();
     println!("{objects} objects, {right} right, one call: {:?} (least {:?})", times[1000], times[0]);
+
+    let other = ApResampler::new(&realistic(2));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let start = std::time::Instant::now();
+    let differences = pool.install(|| {
+        bootstrap(750, 10_000, 1, 1, |weights, out| {
+            out[0] = resampler.average_precision(weights).ap - other.average_precision(weights).ap;
+        })
+    });
+    println!("10,000 resamples of a pair on 2 threads: {:?}, {:?}", start.elapsed(), summarize(&differences[0]));
 }
