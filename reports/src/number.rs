@@ -1,5 +1,7 @@
 //! Numbers as people read them: percent, points, millions, seconds, bytes. All rounding of the report happens here.
 
+use adamv_metrics::{mean, standard_deviation};
+
 /// Mean and sample standard deviation over seeds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Estimate {
@@ -11,14 +13,7 @@ pub(crate) struct Estimate {
 impl Estimate {
     /// None for no values.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        match values.len() {
-            0 => None,
-            1 => Some(Self { mean, deviation: None }),
-            _ => Some(Self { mean, deviation: Some((squares / (n - 1.0)).sqrt()) }),
-        }
+        Some(Self { mean: mean(values)?, deviation: standard_deviation(values) })
     }
 
     /// `71.20` or `71.20 ± 0.31`.

@@ -139,9 +139,11 @@ fn of_kind(
         images: images.to_vec(),
         objects: objects.map(|o| ObjectCount { image_id: o.image, category_id: o.category, count: o.count }).collect(),
         detections: detections
-            .map(|d| {
+            .zip(1u32..)
+            .map(|(d, rank)| {
                 let (matched, ignored) = bits(d);
-                let score = f64::from(d.score);
+                // The rows are ranked. Their scores may be rounded, and would tie where the detections didn't.
+                let score = -f64::from(rank);
                 MatchedDetection { image_id: d.image, category_id: d.category, score, matched, ignored }
             })
             .collect(),

@@ -1,11 +1,12 @@
-//! What a prediction is worth: accuracy, COCO evaluation, masks as RLE.
+//! What a prediction is worth: accuracy, COCO evaluation, masks as RLE; and how sure a difference is.
 //!
 //! Rooms:
 //! - [`mod@accuracy`]: top-1 and top-5 of classification.
-//! - [`coco`]: COCO ground truth and detections, their checks, and the twelve numbers.
+//! - [`coco`]: COCO ground truth and detections, their checks, the twelve numbers, and AP of a resample
+//!   of images.
 //! - [`mask`]: a dense mask as a COCO RLE string and back.
-//! - [`statistics`]: bootstrap, McNemar's test, intervals, many tests at once.
 //! - [`paste`]: a predicted M x M mask put into its image, directly as RLE.
+//! - [`statistics`]: bootstrap, tests and intervals of paired comparisons.
 //!
 //! Invariant: this crate knows files and plain slices. It may not touch torch, models, the
 //! store, or any other crate of this workspace.
@@ -26,6 +27,6 @@ pub use coco::{
 pub use mask::{MaskError, RleString};
 pub use paste::paste_mask;
 pub use statistics::{
-    BootstrapSummary, Component, TInterval, benjamini_hochberg, bootstrap, mcnemar, minimum_detectable_effect,
-    summarize, t_interval,
+    BootstrapSummary, Component, TInterval, benjamini_hochberg, bootstrap, mcnemar, mean, minimum_detectable_effect,
+    standard_deviation, summarize, t_interval,
 };

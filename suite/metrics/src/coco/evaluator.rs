@@ -7,7 +7,7 @@ use crate::coco::check::validate;
 use crate::coco::detection::{Detection, IouType};
 use crate::coco::error::EvalError;
 use crate::coco::ground_truth::GroundTruth;
-use crate::coco::matches::Matches;
+use crate::coco::matches::{MatchedDetection, Matches, ObjectCount, THRESHOLDS};
 use crate::coco::stats::CocoStats;
 
 /// Computes the COCO API's twelve numbers.
@@ -20,10 +20,11 @@ pub trait CocoEvaluator {
     /// Those of [`validate`]; [`EvalError::Evaluator`] where the implementation fails.
     fn evaluate(&self, gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result<CocoStats, EvalError>;
 
-    /// As [`CocoEvaluator::evaluate`], and what was matched in each image.
+    /// As [`CocoEvaluator::evaluate`], and what the matching found in each image. Costs another
+    /// matching, so it isn't what `evaluate` is made from.
     ///
     /// # Errors
-    /// As [`CocoEvaluator::evaluate`].
+    /// Those of [`CocoEvaluator::evaluate`].
     fn evaluate_matches(
         &self,
         gt: &GroundTruth,
@@ -38,7 +39,7 @@ pub struct Hotcoco;
 
 impl CocoEvaluator for Hotcoco {
     fn evaluate(&self, gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result<CocoStats, EvalError> {
-        Ok(evaluated(gt, detections, iou)?.0)
+        Ok(run(gt, detections, iou)?.0)
     }
 
     fn evaluate_matches(
@@ -47,13 +48,13 @@ impl CocoEvaluator for Hotcoco {
         detections: &[Detection],
         iou: IouType,
     ) -> Result<(CocoStats, Matches), EvalError> {
-        let (stats, eval) = evaluated(gt, detections, iou)?;
-        Ok((stats, Matches::of(&eval, gt.image_ids())))
+        let (stats, eval) = run(gt, detections, iou)?;
+        Ok((stats, matches(gt, &eval)?))
     }
 }
 
-/// Runs hotcoco on checked detections.
-fn evaluated(gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result<(CocoStats, COCOeval), EvalError> {
+/// The numbers, and the evaluation they come from.
+fn run(gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result<(CocoStats, COCOeval), EvalError> {
     validate(detections, gt, iou)?;
     let failed = |error: hotcoco::Error| EvalError::Evaluator(error.to_string());
 
@@ -75,6 +76,42 @@ fn evaluated(gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result
         .try_into()
         .map_err(|_| EvalError::Evaluator(format!("hotcoco gave {} numbers, not twelve", stats.len())))?;
     Ok((CocoStats::from_values(values), eval))
+}
+
+/// What the evaluation found in each image at area = all, in the order of [`Matches`].
+fn matches(gt: &GroundTruth, eval: &COCOeval) -> Result<Matches, EvalError> {
+    let (thresholds, areas) = (eval.params.iou_thrs.len(), eval.params.area_ranges.len());
+    if thresholds != THRESHOLDS || areas == 0 {
+        return Err(EvalError::Evaluator(format!(
+            "hotcoco has {thresholds} IoU thresholds and {areas} ranges of area, not {THRESHOLDS} and at least one"
+        )));
+    }
+    let everything = eval.params.all_area_range();
+    let mut cells: Vec<_> = eval.eval_imgs().iter().flatten().filter(|cell| cell.area_rng == everything).collect();
+    cells.sort_by_key(|cell| (cell.category_id, cell.image_id));
+
+    let (mut objects, mut found) = (Vec::new(), Vec::new());
+    for cell in cells {
+        let (image_id, category_id) = (cell.image_id, cell.category_id);
+        let count = cell.num_gt_in_denominator() as u32;
+        if count > 0 {
+            objects.push(ObjectCount { image_id, category_id, count });
+        }
+        for (at, &score) in cell.dt_scores.iter().enumerate() {
+            let (mut matched, mut ignored) = (0, 0);
+            for threshold in 0..THRESHOLDS {
+                matched |= u16::from(cell.dt_matched[(threshold, at)]) << threshold;
+                ignored |= u16::from(cell.dt_ignore[(threshold, at)]) << threshold;
+            }
+            found.push(MatchedDetection { image_id, category_id, score, matched, ignored });
+        }
+    }
+    // Stable, as COCO's; scores were checked to be finite, and 0 equals -0 as it does there.
+    found.sort_by(|one, other| {
+        let by_score = other.score.partial_cmp(&one.score).unwrap_or(std::cmp::Ordering::Equal);
+        one.category_id.cmp(&other.category_id).then(by_score)
+    });
+    Ok(Matches { images: gt.image_ids().to_vec(), objects, detections: found })
 }
 
 fn annotation(detection: &Detection) -> Annotation {

@@ -7,12 +7,12 @@
 //! | [`read`] | a results file: every entry checked, errors that name it |
 //! | [`check`] | detections in memory: the same checks |
 //! | [`evaluator`] | the trait, and hotcoco behind it |
-//! | [`matches`] | what was matched in each image |
-//! | [`precision`] | AP of a resample of the images |
 //! | [`stats`] | the twelve numbers and their table |
+//! | [`matches`] | what the matching found in each image |
+//! | [`precision`] | AP of a resample of images |
 //! | [`error`] | what can be wrong, where, and the mend |
 //!
-//! Invariant: only [`evaluator`], [`ground_truth`], [`matches`] and the mask code know hotcoco. hotcoco takes an
+//! Invariant: only [`evaluator`], [`ground_truth`] and the mask code know hotcoco. hotcoco takes an
 //! unknown image id, a missing or an infinite score and a mask of the wrong size without a word,
 //! so nothing reaches it unchecked.
 

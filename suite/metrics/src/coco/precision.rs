@@ -1,151 +1,439 @@
-//! AP, AP50 and AP75 of any resample of the images, from matches alone. The formula is that of pycocotools' `accumulate`: 101 points
-//! of recall, the envelope of precision, categories without objects left out.
+//! AP of a resample of images, ten thousand times over: the hot loop of every bootstrap. Sees what
+//! the matching found; it may not touch ground truth, detections or files.
+//!
+//! AP as in pycocotools' `COCOeval.accumulate` and `summarize`: at each of 101 recalls the best
+//! precision from there on, averaged over recalls, thresholds and categories. What makes it fast is
+//! that the order of detections is known beforehand, and that hardly a branch depends on a weight,
+//! for weights are random and a wrong guess costs as much as a step:
+//!
+//! - Most detections find nothing at any threshold. They change one count, the same for all
+//!   thresholds, so all that is needed of them is the sum of weights up to each of the others.
+//! - Others are one step for all ten thresholds, which lie side by side. Masks are looked up as
+//!   zeros and ones in a short table, since few different ones occur.
+//! - Steps go from the last detection to the first. The best precision from there on is then a
+//!   running maximum, and counts for as many recalls as are reached by the step.
+//! - A weight w is one step as well: of w right detections in a row the last has the best precision.
 
-use crate::coco::matches::{Matches, THRESHOLDS};
+use std::collections::{BTreeMap, HashMap};
 
-/// Points of recall: 0, 0.01, .. 1.
-const RECALLS: usize = 101;
+use crate::coco::matches::{MatchedDetection, Matches, THRESHOLDS};
 
-/// Fractions in 0..=1; -1 where there is nothing to find, as in the COCO API.
+/// AP, AP50, AP75 as fractions; -1 where there is nothing to find (as pycocotools).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AveragePrecision {
-    /// Mean over IoU 0.50 to 0.95.
+    /// Over IoU 0.50:0.05:0.95.
     pub ap: f64,
     pub ap50: f64,
     pub ap75: f64,
 }
 
-/// Matches laid out for being weighed again and again.
+/// A number for each threshold.
+type Lanes = [f64; THRESHOLDS];
+
+/// Recalls at which precision is read: 0, 0.01, ..., 1.
+const RECALLS: usize = 101;
+
+/// Where the lanes of AP50 and AP75 are.
+const AP50: usize = 0;
+const AP75: usize = 5;
+
+/// AP of any resample of the images of one evaluation. Cheap to share between threads.
 #[derive(Debug, Clone)]
 pub struct ApResampler {
-    images: usize,
     categories: Vec<Category>,
 }
 
+/// What AP of one category depends on. Images are places in `Matches::images`.
 #[derive(Debug, Clone, Default)]
 struct Category {
-    /// Image (by its place) and objects in it.
+    /// An image and its objects.
     objects: Vec<(u32, u32)>,
-    /// By falling score.
-    detections: Vec<Ranked>,
+    /// Images of the detections wrong at every threshold, best first, up to the last event.
+    wrong: Vec<u32>,
+    /// The other detections, best first, up to the last that is right at any threshold.
+    events: Vec<Event>,
+    /// Kinds of detections that tie within an image.
+    tied: Vec<u32>,
+    /// The masks that occur.
+    kinds: Vec<Kind>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Ranked {
-    /// Place of the image.
+struct Event {
+    /// How many of `Category::wrong` come before it.
+    wrong_before: u32,
     image: u32,
-    matched: u16,
-    ignored: u16,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    /// One detection, and its kind.
+    One(u32),
+    /// Detections of one image with the same score, as `Category::tied[from..to]`: a copy of the
+    /// image brings all of them before the next copy brings any.
+    Tied { from: u32, to: u32 },
+}
+
+/// The masks of a detection as numbers, 0 or 1.
+#[derive(Debug, Clone)]
+struct Kind {
+    right: Lanes,
+    ignored: Lanes,
+    any_right: bool,
+    any_ignored: bool,
+}
+
+/// An event of an image that is drawn.
+#[derive(Clone, Copy)]
+struct Drawn {
+    what: What,
+    weight: f64,
+    /// Detections up to and with it, ignored ones included; the same for all thresholds.
+    passed: f64,
+}
+
+/// Memory of one call, used for each category anew.
+#[derive(Default)]
+struct Scratch {
+    /// How many of the first 0, 1, ... of `Category::wrong` are in the resample.
+    wrong: Vec<u64>,
+    drawn: Vec<Drawn>,
+    /// How many detections of each kind are in the resample.
+    of_kind: Vec<f64>,
 }
 
 impl ApResampler {
-    /// Detections and objects of images that `matches.images` doesn't name are left out; so are detections that no precision looks
-    /// at: those of a category that rank behind its last hit, in any resample.
+    /// Of matches in the order that [`Matches`] documents. A detection or an object of an image
+    /// that isn't in `matches.images` never counts.
     pub fn new(matches: &Matches) -> Self {
-        let place = |image: u64| matches.images.binary_search(&image).ok().map(|place| place as u32);
-        let mut ids: Vec<u64> = matches.objects.iter().map(|objects| objects.category_id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut categories = vec![Category::default(); ids.len()];
-        for objects in &matches.objects {
-            if let (Ok(at), Some(image)) = (ids.binary_search(&objects.category_id), place(objects.image_id)) {
-                categories[at].objects.push((image, objects.count));
+        let places: HashMap<u64, u32> = matches.images.iter().copied().zip(0..).collect();
+        let mut categories: BTreeMap<u64, Category> = BTreeMap::new();
+        for object in &matches.objects {
+            if let Some(&image) = places.get(&object.image_id) {
+                categories.entry(object.category_id).or_default().objects.push((image, object.count));
             }
         }
-        for detection in &matches.detections {
-            // A category without objects is left out of every mean.
-            if let (Ok(at), Some(image)) = (ids.binary_search(&detection.category_id), place(detection.image_id)) {
-                let (matched, ignored) = (detection.matched, detection.ignored);
-                categories[at].detections.push(Ranked { image, matched, ignored });
+        let mut palettes: HashMap<u64, Palette> = HashMap::new();
+        for run in matches.detections.chunk_by(MatchedDetection::ties_with) {
+            let [MatchedDetection { image_id, category_id, .. }, ..] = run else { continue };
+            // A category without objects is never found, so its detections have no say.
+            if let Some(category) = categories.get_mut(category_id)
+                && let Some(&image) = places.get(image_id)
+            {
+                category.add(image, run, palettes.entry(*category_id).or_default());
             }
         }
-        for category in &mut categories {
-            let hits = category.detections.iter().rposition(|detection| detection.matched != 0);
-            category.detections.truncate(hits.map_or(0, |last| last + 1));
-        }
-        Self { images: matches.images.len(), categories }
+        let categories = categories.into_values().map(Category::up_to_last_right).collect();
+        Self { categories }
     }
 
-    /// AP where image i of [`Matches::images`] counts `weights[i]` times, as that many images of its own. Missing weights are 0.
+    /// AP where image i of `matches.images` is drawn `weights[i]` times, each time as an image of
+    /// its own behind the one before; images beyond the list are not drawn. Categories of which the
+    /// resample has no object are left out of the mean.
+    ///
+    /// With all weights 1 it is the evaluation's own AP, AP50 and AP75.
     pub fn average_precision(&self, weights: &[u32]) -> AveragePrecision {
-        let weights = &weights[..weights.len().min(self.images)];
-        let weight = |image: u32| weights.get(image as usize).copied().unwrap_or(0);
-        let mut sums = [0.0; THRESHOLDS];
-        let mut found = 0;
-        let mut hits: [Vec<(u32, f64)>; THRESHOLDS] = Default::default();
+        let (mut sums, mut counted, mut scratch) = ([0.0; THRESHOLDS], 0, Scratch::default());
         for category in &self.categories {
-            let objects: u32 = category.objects.iter().map(|&(image, count)| count * weight(image)).sum();
-            if objects == 0 {
-                continue;
-            }
-            found += 1;
-            hits.iter_mut().for_each(Vec::clear);
-            category.rank(weight, &mut hits);
-            for (sum, hits) in sums.iter_mut().zip(&hits) {
-                *sum += interpolated(hits, objects);
+            // Exact: far below 2^53.
+            let objects: f64 = category
+                .objects
+                .iter()
+                .map(|&(image, count)| f64::from(weight(weights, image)) * f64::from(count))
+                .sum();
+            if objects > 0.0 {
+                counted += 1;
+                let averages = category.average_precisions(weights, objects, &mut scratch);
+                for (sum, average) in sums.iter_mut().zip(averages) {
+                    *sum += average;
+                }
             }
         }
-        if found == 0 {
+        if counted == 0 {
             return AveragePrecision { ap: -1.0, ap50: -1.0, ap75: -1.0 };
         }
-        let mean = |sum: f64, parts: usize| sum / (parts * RECALLS * found) as f64;
-        AveragePrecision { ap: mean(sums.iter().sum(), THRESHOLDS), ap50: mean(sums[0], 1), ap75: mean(sums[5], 1) }
+        let counted = f64::from(counted);
+        AveragePrecision {
+            ap: sums.iter().sum::<f64>() / (counted * THRESHOLDS as f64),
+            ap50: sums[AP50] / counted,
+            ap75: sums[AP75] / counted,
+        }
     }
+}
+
+/// How often an image is drawn.
+#[inline]
+fn weight(weights: &[u32], image: u32) -> u32 {
+    weights.get(image as usize).copied().unwrap_or(0)
 }
 
 impl Category {
-    /// Walks down the ranking; at each hit of a threshold: hits so far, and precision there.
-    fn rank(&self, weight: impl Fn(u32) -> u32, hits: &mut [Vec<(u32, f64)>; THRESHOLDS]) {
-        const ALL: u16 = (1 << THRESHOLDS) - 1;
-        let mut right = [0u32; THRESHOLDS];
-        // Wrong at every threshold, as most wrong ones are; and wrong at one threshold beyond that.
-        let mut wrong = 0u32;
-        let mut wrong_at = [0u32; THRESHOLDS];
-        for detection in &self.detections {
-            let weight = weight(detection.image);
-            if weight == 0 {
-                continue;
+    /// The next best detections, of one image and with one score.
+    fn add(&mut self, image: u32, run: &[MatchedDetection], palette: &mut Palette) {
+        let run = || run.iter().filter(|one| one.right() | one.wrong() != 0);
+        if run().all(MatchedDetection::is_wrong_everywhere) {
+            self.wrong.extend(run().map(|_| image));
+            return;
+        }
+        let from = self.tied.len() as u32;
+        for one in run() {
+            let kind = palette.kind(one, &mut self.kinds);
+            self.tied.push(kind);
+        }
+        let what = match self.tied[from as usize..] {
+            [kind] => {
+                self.tied.pop();
+                What::One(kind)
             }
-            if detection.matched | detection.ignored == 0 {
-                wrong += weight;
-                continue;
-            }
-            let mut missed = ALL & !(detection.matched | detection.ignored);
-            while missed != 0 {
-                wrong_at[missed.trailing_zeros() as usize] += weight;
-                missed &= missed - 1;
-            }
-            let mut matched = detection.matched & ALL;
-            while matched != 0 {
-                let t = matched.trailing_zeros() as usize;
-                right[t] += weight;
-                // Several copies of an image are hits in a row: precision rises with each, so the last one's is the envelope.
-                let precision = f64::from(right[t]) / (f64::from(wrong + wrong_at[t] + right[t]) + f64::EPSILON);
-                hits[t].push((right[t], precision));
-                matched &= matched - 1;
+            _ => What::Tied { from, to: self.tied.len() as u32 },
+        };
+        self.events.push(Event { wrong_before: self.wrong.len() as u32, image, what });
+    }
+
+    /// Without what follows the last event with a right detection: behind it precision only falls.
+    fn up_to_last_right(mut self) -> Self {
+        let any_right =
+            |event: &Event| self.kinds_of(&event.what).iter().any(|&kind| self.kinds[kind as usize].any_right);
+        let events = self.events.iter().rposition(any_right).map_or(0, |at| at + 1);
+        self.events.truncate(events);
+        self.wrong.truncate(self.events.last().map_or(0, |event| event.wrong_before as usize));
+        self
+    }
+
+    fn kinds_of<'a>(&'a self, what: &'a What) -> &'a [u32] {
+        match what {
+            What::One(kind) => std::slice::from_ref(kind),
+            What::Tied { from, to } => &self.tied[*from as usize..*to as usize],
+        }
+    }
+
+    /// AP at each threshold, of a resample with so many objects, more than none.
+    fn average_precisions(&self, weights: &[u32], objects: f64, scratch: &mut Scratch) -> Lanes {
+        let drawn = self.draw(weights, scratch);
+        let mut sweep = Sweep::from_the_end(objects, &self.kinds, &scratch.of_kind);
+        for drawn in scratch.drawn[..drawn].iter().rev() {
+            match drawn.what {
+                What::One(kind) => sweep.step(&self.kinds[kind as usize], drawn.weight, drawn.passed),
+                What::Tied { from, to } => {
+                    let mut passed = drawn.passed;
+                    let mut copies = drawn.weight;
+                    while copies > 0.0 {
+                        for &kind in self.tied[from as usize..to as usize].iter().rev() {
+                            sweep.step(&self.kinds[kind as usize], 1.0, passed);
+                            passed -= 1.0;
+                        }
+                        copies -= 1.0;
+                    }
+                }
             }
         }
+        sweep.finish()
+    }
+
+    /// Fills `scratch`, and says how many of `scratch.drawn` are drawn. All counts are exact: far
+    /// below 2^53.
+    fn draw(&self, weights: &[u32], scratch: &mut Scratch) -> usize {
+        scratch.wrong.clear();
+        scratch.wrong.push(0);
+        let mut sum = 0;
+        scratch.wrong.extend(self.wrong.iter().map(|&image| {
+            sum += u64::from(weight(weights, image));
+            sum
+        }));
+        scratch.of_kind.clear();
+        scratch.of_kind.resize(self.kinds.len(), 0.0);
+        let nothing = Drawn { what: What::One(0), weight: 0.0, passed: 0.0 };
+        scratch.drawn.resize(self.events.len().max(scratch.drawn.len()), nothing);
+        let (mut events, mut passed) = (0, 0.0);
+        for event in &self.events {
+            let weight = f64::from(weight(weights, event.image));
+            for &kind in self.kinds_of(&event.what) {
+                scratch.of_kind[kind as usize] += weight;
+                passed += weight;
+            }
+            let wrong = scratch.wrong[event.wrong_before as usize] as f64;
+            scratch.drawn[events] = Drawn { what: event.what, weight, passed: wrong + passed };
+            // Written over by the next where this one isn't drawn.
+            events += usize::from(weight > 0.0);
+        }
+        events
     }
 }
 
-/// Sum over the points of recall of the best precision at that recall or a higher one; 0 where it isn't reached.
-fn interpolated(hits: &[(u32, f64)], objects: u32) -> f64 {
-    let objects = f64::from(objects);
-    // As numpy.linspace(0, 1, 101) has them.
-    let point = |k: usize| if k + 1 == RECALLS { 1.0 } else { k as f64 * 0.01 };
-    let (mut sum, mut best) = (0.0, 0.0f64);
-    let mut points = RECALLS;
-    for (i, &(right, precision)) in hits.iter().enumerate().rev() {
-        // Points beyond this recall and not yet counted belong to a later hit, or to none.
-        let recall = f64::from(right) / objects;
-        while points > 0 && point(points - 1) > recall {
-            sum += best;
-            points -= 1;
+impl MatchedDetection {
+    fn is_wrong_everywhere(&self) -> bool {
+        self.right() == 0 && self.wrong().count_ones() as usize == THRESHOLDS
+    }
+}
+
+/// Where the kinds met so far are in a category's list.
+#[derive(Default)]
+struct Palette(HashMap<(u16, u16), u32>);
+
+impl Palette {
+    fn kind(&mut self, detection: &MatchedDetection, kinds: &mut Vec<Kind>) -> u32 {
+        let (right, ignored) = (detection.right(), !(detection.right() | detection.wrong()));
+        let lanes = |mask: u16| std::array::from_fn(|lane| f64::from(mask >> lane & 1));
+        *self.0.entry((right, ignored)).or_insert_with(|| {
+            let (right, ignored): (Lanes, Lanes) = (lanes(right), lanes(ignored));
+            let (any_right, any_ignored) = (right.contains(&1.0), ignored.contains(&1.0));
+            kinds.push(Kind { right, ignored, any_right, any_ignored });
+            kinds.len() as u32 - 1
+        })
+    }
+}
+
+/// One pass over a category's detections, from the last to the first.
+struct Sweep {
+    /// How many detections up to here are right.
+    right: Lanes,
+    /// How many of them are ignored.
+    ignored: Lanes,
+    /// The last recall they reach.
+    reached: Lanes,
+    /// Best precision from here on.
+    best: Lanes,
+    /// Sum over the recalls passed of the best precision from there on.
+    sum: Lanes,
+    recalls: Recalls,
+}
+
+impl Sweep {
+    fn from_the_end(objects: f64, kinds: &[Kind], of_kind: &[f64]) -> Self {
+        let recalls = Recalls::new(objects);
+        let (mut right, mut ignored) = ([0.0; THRESHOLDS], [0.0; THRESHOLDS]);
+        for (kind, &count) in kinds.iter().zip(of_kind) {
+            for lane in 0..THRESHOLDS {
+                right[lane] += count * kind.right[lane];
+                ignored[lane] += count * kind.ignored[lane];
+            }
         }
-        best = best.max(precision);
-        if i == 0 {
-            sum += best * points as f64;
+        let reached = recalls.reached(&right);
+        Self { right, ignored, reached, best: [0.0; THRESHOLDS], sum: [0.0; THRESHOLDS], recalls }
+    }
+
+    /// Back over `weight` detections of a kind in a row; with them, `passed` detections come up to
+    /// here.
+    #[inline]
+    fn step(&mut self, kind: &Kind, weight: f64, passed: f64) {
+        for lane in 0..THRESHOLDS {
+            // np.spacing(1), as pycocotools: it keeps 0 / 0 away.
+            let precision = self.right[lane] / (passed - self.ignored[lane] + f64::EPSILON);
+            self.best[lane] = larger(self.best[lane], precision);
+            self.right[lane] -= weight * kind.right[lane];
+        }
+        if kind.any_ignored {
+            for lane in 0..THRESHOLDS {
+                self.ignored[lane] -= weight * kind.ignored[lane];
+            }
+        }
+        let before = self.recalls.reached(&self.right);
+        for lane in 0..THRESHOLDS {
+            self.sum[lane] += self.best[lane] * (self.reached[lane] - before[lane]);
+        }
+        self.reached = before;
+    }
+
+    /// The mean over recalls of the best precision from there on.
+    fn finish(self) -> Lanes {
+        // Recall 0 is reached by nothing.
+        std::array::from_fn(|lane| (self.sum[lane] + self.best[lane] * (self.reached[lane] + 1.0)) / RECALLS as f64)
+    }
+}
+
+/// The larger of two that aren't NaN, without the case that `f64::max` has for NaN.
+#[inline]
+fn larger(one: f64, other: f64) -> f64 {
+    if one > other { one } else { other }
+}
+
+/// Which recalls a number of right detections reaches.
+struct Recalls {
+    /// From [`needed`]; infinity up to a length that a mask can index without a check.
+    needed: [f64; 128],
+    /// Recalls an object.
+    density: f64,
+}
+
+impl Recalls {
+    fn new(objects: f64) -> Self {
+        let mut padded = [f64::INFINITY; 128];
+        padded[..=RECALLS].copy_from_slice(&needed(objects));
+        Self { needed: padded, density: (RECALLS - 1) as f64 / objects }
+    }
+
+    /// The number, from 0, of the last recall reached.
+    #[inline]
+    fn reached(&self, right: &Lanes) -> Lanes {
+        // A guess that is right or one too low, for it is low by more than rounding errors; cut to
+        // an integer by adding the 2^52 above which there are no others.
+        const INTEGERS: f64 = (1u64 << 52) as f64;
+        let mut reached = [0.0; THRESHOLDS];
+        let mut next = [0usize; THRESHOLDS];
+        for lane in 0..THRESHOLDS {
+            let guess = right[lane] * self.density - (0.5 + 1e-9);
+            let guess = larger(guess, 0.0);
+            let guess = if guess < 100.0 { guess } else { 100.0 };
+            let shifted = guess + INTEGERS;
+            reached[lane] = shifted - INTEGERS;
+            next[lane] = (shifted.to_bits() & 127) as usize;
+        }
+        let next = next.map(|guess| self.needed[(guess + 1) & 127]);
+        for lane in 0..THRESHOLDS {
+            reached[lane] += if next[lane] <= right[lane] { 1.0 } else { 0.0 };
+        }
+        reached
+    }
+}
+
+/// The fewest right detections of `objects` whose recall, as a rounded quotient, is at least 0,
+/// 0.01, ..., 1; infinity behind them.
+fn needed(objects: f64) -> [f64; RECALLS + 1] {
+    let mut needed = [f64::INFINITY; RECALLS + 1];
+    for (at, needed) in needed[..RECALLS].iter_mut().enumerate() {
+        // np.linspace(0, 1, 101)
+        let recall = if at + 1 == RECALLS { 1.0 } else { at as f64 * 0.01 };
+        let about = (recall * objects).ceil();
+        *needed = if about > 0.0 && (about - 1.0) / objects >= recall {
+            about - 1.0
+        } else if about / objects < recall {
+            about + 1.0
+        } else {
+            about
+        };
+    }
+    needed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_recall_reached() {
+        for objects in (1..3000).chain([100_000, 1_234_567]).map(f64::from) {
+            let recalls = Recalls::new(objects);
+            let needed = needed(objects);
+            let rights = needed[..RECALLS].iter().flat_map(|&right| [right - 1.0, right, right + 1.0]);
+            for right in rights.chain([0.0, objects + 2.0, 3.0 * objects]).filter(|&right| right >= 0.0) {
+                let last = needed.iter().rposition(|&needed| needed <= right).unwrap();
+                assert_eq!(recalls.reached(&[right; THRESHOLDS]), [last as f64; THRESHOLDS], "{right} of {objects}");
+            }
         }
     }
-    sum
+
+    #[test]
+    fn the_fewest_that_reach_a_recall() {
+        for objects in (1..3000).chain([100_000, 1_234_567]).map(f64::from) {
+            let needed = needed(objects);
+            for (at, &right) in needed[..RECALLS].iter().enumerate() {
+                let recall = if at == 100 { 1.0 } else { at as f64 * 0.01 };
+                assert!(
+                    right / objects >= recall && (right == 0.0 || (right - 1.0) / objects < recall),
+                    "{objects}, {at}"
+                );
+            }
+        }
+    }
 }

@@ -1,11 +1,19 @@
-//! The bootstrap: resamples of units with replacement (Efron and Tibshirani, 1993). Whoever passes the statistic knows what a unit is.
+//! The bootstrap: a statistic of resamples with replacement (Efron and Tibshirani, An Introduction
+//! to the Bootstrap, 1993). Knows units by number only; it may not touch what they are.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-/// For each of `resamples` resamples of `units` units, the numbers that `statistic(weights, out)` writes into `out`, where unit i is
-/// in the resample `weights[i]` times. By output, then resample. A function of the arguments alone: resample b has a generator of its
-/// own, so the number of threads changes nothing. Two statistics of the same units and seed see the same resamples: their
-/// differences are paired.
+use crate::statistics::random::Random;
+use crate::statistics::spread::standard_deviation;
+
+/// For each of `resamples` resamples of `units` units with replacement: `statistic(weights, out)`
+/// fills `outputs` numbers, zeros at first, from how often each unit was drawn. The result is
+/// `[outputs][resamples]`.
+///
+/// Runs on rayon's threads, and is a function of the arguments alone, whatever their number:
+/// resample b has a generator seeded by (`seed`, b). The same seed gives the same resamples for any
+/// statistic, so what two calls give can be compared pair by pair.
 pub fn bootstrap(
     units: usize,
     resamples: usize,
@@ -13,107 +21,93 @@ pub fn bootstrap(
     outputs: usize,
     statistic: impl Fn(&[u32], &mut [f64]) + Sync,
 ) -> Vec<Vec<f64>> {
-    let rows: Vec<Vec<f64>> = (0..resamples)
-        .into_par_iter()
-        .map_init(
-            || vec![0u32; units],
-            |weights, resample| {
-                let mut generator = Xoshiro::new(seed, resample as u64);
-                weights.fill(0);
-                for _ in 0..units {
-                    weights[generator.below(units as u64) as usize] += 1;
-                }
-                let mut out = vec![0.0; outputs];
-                statistic(weights, &mut out);
-                out
-            },
-        )
-        .collect();
-    (0..outputs).map(|output| rows.iter().map(|row| row[output]).collect()).collect()
+    if outputs == 0 {
+        return Vec::new();
+    }
+    let mut by_resample = vec![0.0; resamples * outputs];
+    by_resample.par_chunks_mut(outputs).enumerate().for_each_init(
+        || vec![0u32; units],
+        |weights, (resample, out)| {
+            weights.fill(0);
+            let mut random = Random::new(seed, resample as u64);
+            for _ in 0..units {
+                weights[random.below(units as u64) as usize] += 1;
+            }
+            statistic(weights, out);
+        },
+    );
+    let output = |output| by_resample.iter().skip(output).step_by(outputs).copied().collect();
+    (0..outputs).map(output).collect()
 }
 
-/// What bootstrapped differences say.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Standard error, 95% percentile interval, two-sided p value (that the difference is 0) of a
+/// bootstrapped difference. Units are those of the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BootstrapSummary {
-    /// Their standard deviation.
+    /// Standard deviation (n - 1) over resamples; 0 where there is one only.
     pub standard_error: f64,
-    /// 2.5th and 97.5th percentile, linearly interpolated.
+    /// Quantile 0.025 over resamples, between neighbours by straight line.
     pub low: f64,
+    /// Quantile 0.975, likewise.
     pub high: f64,
-    /// Two-sided, that there is no difference: twice the smaller share of resamples on either side of 0, a resample added to both.
+    /// Twice the smaller share of resamples with a difference at most, or at least, 0; at most 1.
+    /// Both shares count the observed sample as one resample more (Davison and Hinkley, Bootstrap
+    /// Methods and their Application, 1997, 4.2), so B resamples never give less than 2 / (B + 1).
     pub p: f64,
 }
 
-/// `None` without a difference, or where one isn't finite.
+/// What the differences found in resamples say; `None` when there are none or a value isn't finite.
 pub fn summarize(differences: &[f64]) -> Option<BootstrapSummary> {
     if differences.is_empty() || differences.iter().any(|difference| !difference.is_finite()) {
         return None;
     }
-    let count = differences.len() as f64;
-    let mean = differences.iter().sum::<f64>() / count;
-    let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
     let mut sorted = differences.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let percentile = |share: f64| {
-        let at = share * (count - 1.0);
-        let below = sorted[at.floor() as usize];
-        below + (sorted[at.ceil() as usize] - below) * at.fract()
-    };
-    let at_most = differences.iter().filter(|difference| **difference <= 0.0).count() as f64;
-    let at_least = differences.iter().filter(|difference| **difference >= 0.0).count() as f64;
+    let at_most = sorted.iter().filter(|&&difference| difference <= 0.0).count();
+    let at_least = sorted.iter().filter(|&&difference| difference >= 0.0).count();
+    let share = (at_most.min(at_least) + 1) as f64 / (sorted.len() + 1) as f64;
     Some(BootstrapSummary {
-        standard_error: (squares / (count - 1.0).max(1.0)).sqrt(),
-        low: percentile(0.025),
-        high: percentile(0.975),
-        p: (2.0 * (at_most.min(at_least) + 1.0) / (count + 1.0)).min(1.0),
+        standard_error: standard_deviation(differences).unwrap_or(0.0),
+        low: quantile(&sorted, 0.025),
+        high: quantile(&sorted, 0.975),
+        p: (2.0 * share).min(1.0),
     })
 }
 
-/// xoshiro256++ 1.0 (Blackman and Vigna, <https://prng.di.unimi.it>), seeded through SplitMix64.
-struct Xoshiro([u64; 4]);
-
-impl Xoshiro {
-    /// Stream `stream` of `seed`.
-    fn new(seed: u64, stream: u64) -> Self {
-        let mut state = SplitMix(seed);
-        let mut state = SplitMix(state.next() ^ stream);
-        Self(std::array::from_fn(|_| state.next()))
-    }
-
-    fn next(&mut self) -> u64 {
-        let s = &mut self.0;
-        let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
-        let t = s[1] << 17;
-        s[2] ^= s[0];
-        s[3] ^= s[1];
-        s[1] ^= s[2];
-        s[0] ^= s[3];
-        s[2] ^= t;
-        s[3] = s[3].rotate_left(45);
-        result
-    }
-
-    /// Uniform in 0..bound, without bias (Lemire, 2019).
-    fn below(&mut self, bound: u64) -> u64 {
-        let mut product = u128::from(self.next()) * u128::from(bound);
-        if (product as u64) < bound {
-            let threshold = bound.wrapping_neg() % bound;
-            while (product as u64) < threshold {
-                product = u128::from(self.next()) * u128::from(bound);
-            }
-        }
-        (product >> 64) as u64
-    }
+/// As `numpy.quantile` by default; of at least one number.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let at = share * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    below + (above - below) * at.fract()
 }
 
-struct SplitMix(u64);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    #[test]
+    fn summary_of_known_differences() {
+        let differences: Vec<f64> = (0..41).map(|at| f64::from(at) / 10.0 - 0.5).collect();
+        let summary = summarize(&differences).unwrap();
+        // numpy.std(ddof=1), numpy.quantile
+        assert!((summary.standard_error - 1.1979148550710939).abs() < 1e-14);
+        assert!((summary.low + 0.4).abs() < 1e-12 && (summary.high - 3.4).abs() < 1e-12);
+        // -0.5, ..., 0: six are at most 0.
+        assert_eq!(summary.p, 2.0 * 7.0 / 42.0);
+    }
+
+    #[test]
+    fn no_difference_anywhere() {
+        let summary = summarize(&[0.0; 100]).unwrap();
+        assert_eq!(summary, BootstrapSummary { standard_error: 0.0, low: 0.0, high: 0.0, p: 1.0 });
+        assert_eq!(summarize(&[1.0; 99]).unwrap().p, 2.0 / 100.0);
+        assert_eq!(summarize(&[0.5]).unwrap().standard_error, 0.0);
+    }
+
+    #[test]
+    fn nothing_of_nothing_or_of_what_is_not_finite() {
+        assert_eq!(summarize(&[]), None);
+        assert_eq!(summarize(&[0.0, f64::NAN]), None);
+        assert_eq!(summarize(&[f64::INFINITY, 0.0]), None);
     }
 }
