@@ -329,10 +329,10 @@ impl Sweep {
             }
         }
         let before = self.recalls.reached(&self.right);
-        for lane in 0..THRESHOLDS {
-            self.sum[lane] += self.best[lane] * (self.reached[lane] - before[lane]);
+        for (lane, before) in before.into_iter().enumerate() {
+            self.sum[lane] += self.best[lane] * (self.reached[lane] - before);
+            self.reached[lane] = before;
         }
-        self.reached = before;
     }
 
     /// The mean over recalls of the best precision from there on.
