@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use adamv_store::{CellId, CellState, Gates, Record, TaskCost};
 
 use crate::load::{Results, RunCell};
@@ -12,12 +14,17 @@ use crate::number::{Estimate, count};
 const SYSTEMS: [&str; 6] = ["stl", "mtl-vit", "large-dense", "taps", "mtl-moe", "adamv-moe"];
 
 /// A column of results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Metric {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Metric {
+    #[serde(rename = "accuracy")]
     Accuracy,
+    #[serde(rename = "AP")]
     Ap,
+    #[serde(rename = "AP50")]
     Ap50,
+    #[serde(rename = "AP75")]
     Ap75,
+    #[serde(rename = "APmask")]
     ApMask,
 }
 

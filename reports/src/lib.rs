@@ -31,6 +31,7 @@ mod write;
 pub use command::run_command;
 pub use document::{Report, ReportOptions, render};
 pub use error::{ReportError, Result};
+pub use group::Metric;
 pub use load::{Results, Run, RunCell, load};
 pub use number::{bytes, duration};
 pub use write::write;

@@ -3,6 +3,8 @@
 use adamv_store::CellId;
 use serde::{Deserialize, Deserializer};
 
+use crate::group::Metric;
+
 /// A file of claims.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,8 +29,8 @@ pub struct Claim {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Test {
-    Better { system: Vec<System>, than: Vec<System>, metrics: Vec<String> },
-    Saturates { system: Vec<System>, at: System, metrics: Vec<String>, tolerance: f64 },
+    Better { system: Vec<System>, than: Vec<System>, metrics: Vec<Metric> },
+    Saturates { system: Vec<System>, at: System, metrics: Vec<Metric>, tolerance: f64 },
     ActivatesLess { system: System, task: String, than: String },
     Load { system: System, at_most: f64 },
     Preference { system: System, at_least: f64 },

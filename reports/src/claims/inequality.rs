@@ -8,7 +8,7 @@ use super::file::{Published, System, Test};
 use super::{ClaimVerdict, Evidence, experts};
 use crate::compare::{ApCache, CompareOptions, Question, Row, Source, Verdict, judge as adjust, rows_within};
 use crate::error::Result;
-use crate::group::first_seen;
+use crate::group::{Metric, first_seen};
 use crate::number::{fixed, signed};
 
 /// What claims are judged by.
@@ -65,7 +65,7 @@ struct Rows {
 }
 
 /// Any difference counts that is sure: the paper claims an order, not a size.
-fn rows(systems: &[System], than: &[System], metrics: &[String], given: &Given) -> Result<Rows> {
+fn rows(systems: &[System], than: &[System], metrics: &[Metric], given: &Given) -> Result<Rows> {
     let gates = Gates { accuracy: 0.0, AP: 0.0, AP50: 0.0, AP75: 0.0, APmask: 0.0 };
     let mut all = Rows { found: Vec::new(), missing: Vec::new() };
     for run in given.runs {

@@ -15,6 +15,7 @@ mod judge;
 mod pairs;
 mod rows;
 mod samples;
+mod seeds;
 mod source;
 mod text;
 
@@ -29,11 +30,13 @@ pub(crate) use judge::judge;
 pub use pairs::{Absent, Question};
 pub use rows::{Row, Test};
 pub(crate) use samples::ApCache;
+pub use seeds::SeedsRow;
 pub use source::{Source, SourceCell};
 pub(crate) use text::{Page, page};
-pub use text::{ShownCost, ShownRow};
+pub use text::{ShownCost, ShownRow, ShownSeeds};
 
 use crate::error::{ReportError, Result};
+use crate::group::Metric;
 
 /// Version of the JSON that `compare --json` prints.
 const VERSION: u32 = 1;
@@ -74,6 +77,8 @@ pub struct Comparison {
     /// Rows of each verdict.
     pub summary: Summary,
     pub rows: Vec<Row>,
+    /// Rows of single seeds drawn together, where a system has several.
+    pub over_seeds: Vec<SeedsRow>,
     pub costs: Vec<CostRow>,
     /// Cells that were not compared, and why.
     pub absent: Vec<Absent>,
@@ -161,6 +166,7 @@ pub fn compare_sources(run: &Source, baseline: &Source, options: &CompareOptions
         resamples: options.resamples,
         gates,
         summary,
+        over_seeds: seeds::over_seeds(&rows),
         costs: cost::costs(&paired.pairs),
         rows,
         absent: paired.absent,
@@ -173,7 +179,7 @@ pub fn compare_sources(run: &Source, baseline: &Source, options: &CompareOptions
 pub(crate) fn rows_within<'a>(
     run: &'a Source,
     systems: &[[(&str, &str); 2]],
-    metrics: &[String],
+    metrics: &[Metric],
     options: &CompareOptions,
     cache: &mut ApCache<'a>,
 ) -> Result<Vec<(usize, Row)>> {
@@ -182,7 +188,9 @@ pub(crate) fn rows_within<'a>(
         let pairs = pairs::within(run, *system, *than);
         let gates = options.gates.unwrap_or(run.gates);
         let rows = rows::rows(&pairs, run, &gates, options, cache, &mut Vec::new())?;
-        found.extend(rows.into_iter().filter(|row| metrics.iter().any(|m| m == row.metric)).map(|row| (number, row)));
+        found.extend(
+            rows.into_iter().filter(|row| metrics.iter().any(|m| m.key() == row.metric)).map(|row| (number, row)),
+        );
     }
     Ok(found)
 }

@@ -26,6 +26,8 @@ pub struct Absent {
     pub why: String,
     /// It is done in the baseline and failed now: a regression.
     pub failed: bool,
+    /// The baseline has it and the run doesn't, as when only some cells were run.
+    pub baseline_alone: bool,
 }
 
 /// Cells that are compared together: seed by seed in the same order.
@@ -56,7 +58,9 @@ fn same_cells<'a>(run: &'a Source, baseline: &'a Source) -> Paired<'a> {
         CellId { suite: String::new(), ..a.clone() } == CellId { suite: String::new(), ..b.clone() }
     };
     let (mut pairs, mut absent) = (Vec::new(), Vec::new());
-    let mut add = |cell: &SourceCell, why: String, failed| absent.push(Absent { cell: cell.name(), why, failed });
+    let mut add = |cell: &SourceCell, why: String, failed| {
+        absent.push(Absent { cell: cell.name(), why, failed, baseline_alone: false });
+    };
     for new in &run.cells {
         let stored = baseline.cells.iter().find(|base| base.done().is_some() && same(&base.id, &new.id));
         match (stored, new.done()) {
@@ -74,7 +78,8 @@ fn same_cells<'a>(run: &'a Source, baseline: &'a Source) -> Paired<'a> {
     }
     for base in baseline.cells.iter().filter(|base| base.done().is_some()) {
         if !run.cells.iter().any(|new| same(&base.id, &new.id)) {
-            add(base, "in the baseline alone".to_owned(), false);
+            let why = "not in this run".to_owned();
+            absent.push(Absent { cell: base.name(), why, failed: false, baseline_alone: true });
         }
     }
     Paired { pairs, absent }
@@ -118,7 +123,7 @@ fn with_reference<'a>(run: &'a Source, baseline: &'a Source, reference: &str) ->
                 format!("the baseline has no {reference} on {} with seed {}", new.id.backbone, new.id.seed)
             }
         };
-        absent.push(Absent { cell: new.name(), why, failed: false });
+        absent.push(Absent { cell: new.name(), why, failed: false, baseline_alone: false });
     }
     Paired { pairs: groups.into_values().collect(), absent }
 }

@@ -136,7 +136,9 @@ fn differences<'a>(
 
     // ---- Accuracy
     match correct(&cells)? {
-        None => noted.note(pair, "has no classes of single images on both sides, so accuracy was not compared"),
+        None => {
+            noted.note(pair, "has no image of classification that both sides classified, so accuracy was not compared")
+        }
         Some(correct) => {
             if correct.left_out > 0 {
                 noted.note(

@@ -5,10 +5,11 @@ use serde::Serialize;
 use super::cost::CostRow;
 use super::pairs::Question;
 use super::rows::{Row, Test};
+use super::seeds::SeedsRow;
 use super::{Comparison, Verdict};
 use crate::error::Result;
 use crate::markup::fill;
-use crate::number::{count, fixed, signed};
+use crate::number::{Estimate, count, fixed, signed};
 
 /// A comparison as the templates print it.
 #[derive(Serialize)]
@@ -18,6 +19,7 @@ pub(crate) struct Page<'a> {
     /// Whether any row is of a variant.
     variants: bool,
     rows: Vec<ShownRow>,
+    over_seeds: Vec<ShownSeeds>,
     costs: Vec<ShownCost>,
     unchanged_costs: usize,
     absent: &'a [super::Absent],
@@ -59,6 +61,36 @@ impl Row {
             minimum_detectable: fixed(self.minimum_detectable),
             q: probability(self.q),
             verdict: self.verdict.to_string(),
+        }
+    }
+}
+
+/// A row over seeds as people read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownSeeds {
+    pub system: String,
+    pub backbone: String,
+    pub variant: String,
+    pub seeds: String,
+    pub metric: String,
+    pub baseline: String,
+    pub value: String,
+    pub delta: String,
+}
+
+impl SeedsRow {
+    /// Its texts: mean ± standard deviation over seeds.
+    pub fn shown(&self) -> ShownSeeds {
+        let estimate = |mean, deviation| Estimate { mean, deviation };
+        ShownSeeds {
+            system: self.system.clone(),
+            backbone: self.backbone.clone(),
+            variant: self.variant.clone(),
+            seeds: list(&self.seeds),
+            metric: self.metric.to_owned(),
+            baseline: estimate(self.baseline, self.baseline_deviation).text(),
+            value: estimate(self.value, self.value_deviation).text(),
+            delta: estimate(self.delta, self.delta_deviation).signed(),
         }
     }
 }
@@ -128,6 +160,7 @@ pub(crate) fn page(comparison: &Comparison) -> Page<'_> {
         sentence: sentence(comparison),
         variants: comparison.rows.iter().any(|row| row.variant != adamv_store::CellId::BASE),
         rows: comparison.rows.iter().map(Row::shown).collect(),
+        over_seeds: comparison.over_seeds.iter().map(SeedsRow::shown).collect(),
         unchanged_costs: comparison.costs.len() - costs.len(),
         costs: costs.into_iter().map(CostRow::shown).collect(),
         absent: &comparison.absent,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use adamv_models::systems::SYSTEMS;
 use adamv_reports::ReportError;
-use adamv_reports::compare::{Absent, CompareOptions, Comparison, Question, Row, Source, Verdict, compare_sources};
+use adamv_reports::compare::{CompareOptions, Comparison, Question, Row, Source, Verdict, compare_sources};
 use adamv_store::{Gates, write_bytes_atomic};
 
 use crate::baseline;
@@ -77,15 +77,18 @@ fn outcome(comparison: &Comparison) -> Result<(), Failure> {
 
 fn described(row: &Row) -> String {
     let shown = row.shown();
-    format!("{} of {} on {} (seed {}) by {} points", shown.metric, named(row), shown.backbone, shown.seeds, shown.delta)
+    format!(
+        "{} of {} on {} (seed {}) by {} points",
+        shown.metric,
+        named(&row.system, &row.variant),
+        shown.backbone,
+        shown.seeds,
+        shown.delta
+    )
 }
 
-fn named(row: &Row) -> String {
-    if row.variant == adamv_store::CellId::BASE {
-        row.system.clone()
-    } else {
-        format!("{} ({})", row.system, row.variant)
-    }
+fn named(system: &str, variant: &str) -> String {
+    if variant == adamv_store::CellId::BASE { system.to_owned() } else { format!("{system} ({variant})") }
 }
 
 fn known_system(name: &str) -> Result<String, Failure> {
@@ -131,7 +134,7 @@ fn table(comparison: &Comparison, colour: bool) -> String {
         for row in &comparison.rows {
             let shown = row.shown();
             table.row([
-                named(row),
+                named(&row.system, &row.variant),
                 shown.backbone,
                 shown.seeds,
                 shown.metric,
@@ -154,6 +157,15 @@ fn table(comparison: &Comparison, colour: bool) -> String {
         }
         text.push_str("percent and percentage points; MDE: smallest difference found with 80% power; q: p adjusted for all rows\n\n");
     }
+    if !comparison.over_seeds.is_empty() {
+        let mut table = TextTable::new(&["system", "backbone", "seeds", "metric", "baseline", "now", "delta"], 4);
+        for row in &comparison.over_seeds {
+            let shown = row.shown();
+            let name = named(&row.system, &row.variant);
+            table.row([name, shown.backbone, shown.seeds, shown.metric, shown.baseline, shown.value, shown.delta]);
+        }
+        text.push_str(&format!("{table}mean ± standard deviation over seeds\n\n"));
+    }
     let costs = comparison.shown_costs();
     if !costs.is_empty() {
         let mut table = TextTable::new(&["system", "backbone", "task", "activated parameters", "MACs"], 3);
@@ -167,13 +179,14 @@ fn table(comparison: &Comparison, colour: bool) -> String {
     if unchanged > 0 {
         text.push_str(&format!("cost: unchanged in {unchanged} of {} rows\n", comparison.costs.len()));
     }
-    let (elsewhere, here): (Vec<&Absent>, Vec<_>) =
-        comparison.absent.iter().partition(|absent| !absent.failed && absent.why.starts_with("in the baseline alone"));
-    for absent in here {
+    let alone = comparison.absent.iter().filter(|absent| absent.baseline_alone).count();
+    for absent in comparison.absent.iter().filter(|absent| !absent.baseline_alone) {
         text.push_str(&format!("not compared: {}: {}\n", absent.cell, absent.why));
     }
-    if !elsewhere.is_empty() {
-        text.push_str(&format!("not compared: {} cells are in the baseline alone\n", elsewhere.len()));
+    match alone {
+        0 => {}
+        1 => text.push_str("not compared: one cell of the baseline is not in this run\n"),
+        _ => text.push_str(&format!("not compared: {alone} cells of the baseline are not in this run\n")),
     }
     for note in &comparison.notes {
         text.push_str(&format!("note: {note}\n"));
