@@ -6,7 +6,7 @@ use std::path::Path;
 use adamv_metrics::coco::read::detections_from_json;
 use adamv_metrics::{
     ApResampler, AveragePrecision, CocoEvaluator, Detection, GroundTruth, Hotcoco, IouType, MatchedDetection, Matches,
-    ObjectCount, THRESHOLDS, bootstrap, summarize,
+    ObjectCount, THRESHOLDS,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -205,80 +205,4 @@ fn nothing_to_find_is_minus_one() {
     assert_eq!(resampler.average_precision(&[]), nothing);
     assert_close(resampler.average_precision(&[3]), [1.0; 3], 1e-12, "found");
     assert_eq!(ApResampler::new(&Matches::default()).average_precision(&[1]), nothing);
-}
-
-/// 750 images, 6 classes, 15,000 detections of about 5,000 objects.
-fn realistic(seed: u64) -> Matches {
-    // splitmix64
-    let mut state = seed;
-    let mut uniform = move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ z >> 31) >> 11) as f64 / (1u64 << 53) as f64
-    };
-    let mut matches = Matches { images: (0..750).collect(), ..Matches::default() };
-    for image_id in 0..750 {
-        for category_id in 0..6 {
-            let count = (uniform() * 3.2) as u32;
-            if count > 0 {
-                matches.objects.push(ObjectCount { image_id, category_id, count });
-            }
-            for _ in 0..count {
-                if uniform() < 0.75 {
-                    let thresholds = (uniform() * 11.0).min(10.0) as u32;
-                    let (matched, score) = ((1u16 << thresholds) - 1, uniform().sqrt());
-                    matches.detections.push(MatchedDetection { image_id, category_id, score, matched, ignored: 0 });
-                }
-            }
-        }
-    }
-    while matches.detections.len() < 15_000 {
-        let (image_id, category_id) = ((uniform() * 750.0) as u64, (uniform() * 6.0) as u64);
-        let score = uniform().powi(2);
-        matches.detections.push(MatchedDetection { image_id, category_id, score, matched: 0, ignored: 0 });
-    }
-    matches.detections.sort_by(|one, other| {
-        let category = one.category_id.cmp(&other.category_id);
-        category.then(other.score.total_cmp(&one.score)).then(one.image_id.cmp(&other.image_id))
-    });
-    matches
-}
-
-#[test]
-#[ignore = "a measurement: cargo test --release -p adamv-metrics --test resampled_ap -- --ignored --nocapture"]
-fn how_long_a_call_takes() {
-    let matches = realistic(1);
-    let right = matches.detections.iter().filter(|one| one.matched != 0).count();
-    let objects: u32 = matches.objects.iter().map(|object| object.count).sum();
-    let resampler = ApResampler::new(&matches);
-    // Each call another resample, as in use: the branches of one alone are soon learnt by heart.
-    let drawn = bootstrap(750, 500, 2, 750, |weights, out| {
-        for (out, &weight) in out.iter_mut().zip(weights) {
-            *out = f64::from(weight);
-        }
-    });
-    let times = (0..500).map(|at| {
-        let weights: Vec<u32> = drawn.iter().map(|unit| unit[at] as u32).collect();
-        let start = std::time::Instant::now();
-        let precision = std::hint::black_box(resampler.average_precision(std::hint::black_box(&weights)));
-        let elapsed = start.elapsed();
-        if at == 0 {
-            assert_close(precision, plain_average_precision(&matches, &weights), 1e-12, "plain");
-        }
-        elapsed
-    });
-    let mut times: Vec<_> = times.collect();
-    times.sort_unstable();
-    println!("{objects} objects, {right} right, one call: {:?} (least {:?})", times[250], times[0]);
-
-    let other = ApResampler::new(&realistic(2));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    let start = std::time::Instant::now();
-    let differences = pool.install(|| {
-        bootstrap(750, 10_000, 1, 1, |weights, out| {
-            out[0] = resampler.average_precision(weights).ap - other.average_precision(weights).ap;
-        })
-    });
-    println!("10,000 resamples of a pair on 2 threads: {:?}, {:?}", start.elapsed(), summarize(&differences[0]));
 }
