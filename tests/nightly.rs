@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use adamv_store::{CellDir, read_classification, write_classification};
 use common::{Outcome, TINY, adamv, folder, outcome};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -314,6 +315,18 @@ fn the_real_binary_against_its_own_baseline() {
     let comparison: Value = serde_json::from_str(&place.read("out/comparison.json")).unwrap();
     assert!(comparison.is_object());
     assert!(place.read("out/report/report.html").contains("mtl-vit"));
+    // A baseline in which one system had every image right: what the night measures is worse, and is all that is.
+    let cell = CellDir::new(place.at("first/stl-vit-micro-s0"));
+    let mut classes = read_classification(&cell.classification_predictions()).unwrap();
+    classes.iter_mut().for_each(|image| image.best[0].0 = image.label);
+    write_classification(&cell.classification_predictions(), &classes).unwrap();
+    adamv(place.path(), &["baseline", "store", "first", "--as", "tiny", "--replace"]).expect(0);
+    let only = ["--out", "worse", "--", "--jobs", "1"];
+    run(place.nightly(&only).env("ADAMV_BENCH", real)).expect(3);
+    let comparison = place.read("worse/comparison.md");
+    let worse: Vec<&str> = comparison.lines().filter(|line| line.contains("**worse**")).collect();
+    assert!(worse.len() == 1 && worse[0].starts_with("| stl |") && worse[0].contains("accuracy"), "{comparison}");
+    assert!(place.read("worse/report/report.html").contains("Comparison: run against the baseline tiny"));
     // A baseline that nobody stored: an error, but the run and its report are there.
     let only = ["--out", "other", "--baseline", "nobody's", "--", "--jobs", "1", "--only", "system=mtl-vit"];
     run(place.nightly(&only).env("ADAMV_BENCH", real)).expect(2);

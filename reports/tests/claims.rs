@@ -84,7 +84,20 @@ fn better_is_supported_contradicted_or_undecided() {
         assert!(finding.contains(words), "{finding}");
     }
     let missing = judged(better("adamv-moe", &["mtl-moe"]), &[run()]);
-    assert_eq!(missing.evidence[0].finding, "no run has both adamv-moe and mtl-moe");
+    assert_eq!(missing.evidence[0].finding, "no run has both adamv-moe and mtl-moe with the same seed and protocol");
+    // A metric that nobody measured is no support.
+    let both = Test::Better {
+        system: vec![system("adamv-moe")],
+        than: vec![system("mtl-vit")],
+        metrics: vec![Metric::Accuracy, Metric::Ap],
+    };
+    let half = judged(both, &[run()]);
+    assert_eq!(half.verdict, ClaimVerdict::Undecided);
+    assert_eq!(half.evidence[1].finding, "no run has AP of both adamv-moe and mtl-vit on vit-micro");
+    // Nor is a single training of each.
+    let mut one = run();
+    one.cells.retain(|cell| cell.id.seed == 0);
+    assert_eq!(judged(better("adamv-moe", &["mtl-vit"]), &[one]).verdict, ClaimVerdict::Undecided);
     // Cells of another protocol are nothing to compare with.
     let mut other = run();
     other.cells[3..6].iter_mut().for_each(|cell| cell.record.as_mut().unwrap().protocol_key = "other".into());
@@ -113,12 +126,12 @@ fn saturation_takes_intervals_that_end_below_the_tolerance() {
 
 #[test]
 fn activated_parameters_of_every_seed() {
-    let with = |classification: [u64; 3]| {
+    let with = |classification: [u64; 3], k: u64| {
         let mut run = run();
         for (cell, params) in run.cells.iter_mut().zip(classification) {
             let cost = &mut cell.record.as_mut().unwrap().cost;
             (cost[0].params_activated_backbone, cost[1].params_activated_backbone) = (params, 1_500_000);
-            (cost[0].k, cost[1].k) = (Some(2), Some(3));
+            (cost[0].k, cost[1].k) = (Some(k), Some(3));
         }
         let test = Test::ActivatesLess {
             system: system("adamv-moe"),
@@ -127,11 +140,13 @@ fn activated_parameters_of_every_seed() {
         };
         judged(test, &[run])
     };
-    let less = with([1_000_000; 3]);
+    let less = with([1_000_000; 3], 2);
     assert_eq!(less.verdict, ClaimVerdict::Supported);
     assert!(less.evidence[0].finding.contains("seed 0: 1.00 M (k 2) against 1.50 M (k 3)"), "{:?}", less.evidence);
-    assert_eq!(with([1_500_000; 3]).verdict, ClaimVerdict::Contradicted);
-    assert_eq!(with([1_000_000, 1_500_000, 1_000_000]).verdict, ClaimVerdict::Undecided);
+    assert_eq!(with([1_500_000; 3], 4).verdict, ClaimVerdict::Contradicted);
+    assert_eq!(with([1_000_000, 1_500_000, 1_000_000], 2).verdict, ClaimVerdict::Undecided);
+    // With the same K a difference is one of the tasks' embeddings.
+    assert_eq!(with([1_000_000; 3], 3).verdict, ClaimVerdict::Undecided);
 }
 
 /// Shares by hand: the uniform one of two experts is 0.5.

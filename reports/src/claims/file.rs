@@ -116,6 +116,12 @@ fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::E
 }
 
 impl Published {
+    /// Published millions of activated parameters of a task, where they are known.
+    pub(super) fn activated(&self, system: &System, backbone: &str, task: &str) -> Option<f64> {
+        let fits = |a: &&ActivatedParameters| a.system == *system && a.backbone == backbone && a.task == task;
+        self.activated_parameters.iter().find(fits)?.millions
+    }
+
     /// The published margin of a metric, where it is known.
     pub(super) fn margin(&self, system: &System, over: &System, backbone: &str, metric: &str) -> Option<f64> {
         let found = self.margins.iter().find(|m| m.system == *system && m.over == *over && m.backbone == backbone)?;

@@ -25,6 +25,7 @@ pub(super) fn judge(test: &Test, given: &Given<'_>) -> Result<Vec<Evidence>> {
         Test::Better { system, than, metrics } => {
             let rows = rows(system, than, metrics, given)?;
             let verdict = |row: &Row| match row.verdict {
+                _ if one_seed(row) => ClaimVerdict::Undecided,
                 Verdict::Better => ClaimVerdict::Supported,
                 Verdict::Worse => ClaimVerdict::Contradicted,
                 Verdict::Same | Verdict::Undecided => ClaimVerdict::Undecided,
@@ -34,6 +35,7 @@ pub(super) fn judge(test: &Test, given: &Given<'_>) -> Result<Vec<Evidence>> {
         Test::Saturates { system, at, metrics, tolerance } => {
             let rows = rows(system, std::slice::from_ref(at), metrics, given)?;
             let verdict = |row: &Row| match row.verdict {
+                _ if one_seed(row) => ClaimVerdict::Undecided,
                 Verdict::Better => ClaimVerdict::Contradicted,
                 _ if row.high <= *tolerance => ClaimVerdict::Supported,
                 _ => ClaimVerdict::Undecided,
@@ -52,6 +54,11 @@ pub(super) fn judge(test: &Test, given: &Given<'_>) -> Result<Vec<Evidence>> {
             all
         }
     })
+}
+
+/// Two single trainings say nothing of two systems: nobody knows what another seed would give.
+fn one_seed(row: &Row) -> bool {
+    row.seeds.len() < 2
 }
 
 pub(super) fn not_run(finding: String) -> Evidence {
@@ -88,8 +95,19 @@ fn rows(systems: &[System], than: &[System], metrics: &[Metric], given: &Given) 
     adjust(all.found.iter_mut().map(|(.., row)| row));
     for system in systems {
         for other in than {
-            if !all.found.iter().any(|(a, b, ..)| a == system && b == other) {
-                all.missing.push(format!("no run has both {system} and {other}"));
+            let rows: Vec<&Row> =
+                all.found.iter().filter(|(a, b, ..)| a == system && b == other).map(|(.., row)| row).collect();
+            if rows.is_empty() {
+                all.missing.push(format!("no run has both {system} and {other} with the same seed and protocol"));
+            }
+            for backbone in first_seen(rows.iter().map(|row| row.backbone.as_str())) {
+                let has =
+                    |metric: &Metric| rows.iter().any(|row| row.backbone == backbone && row.metric == metric.key());
+                all.missing.extend(
+                    metrics.iter().filter(|metric| !has(metric)).map(|metric| {
+                        format!("no run has {} of both {system} and {other} on {backbone}", metric.key())
+                    }),
+                );
             }
         }
     }
@@ -145,19 +163,38 @@ fn activates_less(system: &System, task: &str, than: &str, given: &Given) -> Vec
                     millions(b),
                     k(theirs.k)
                 ));
-                verdicts.push(if a < b { ClaimVerdict::Supported } else { ClaimVerdict::Contradicted });
+                // With equal K a difference is one of the tasks' embeddings, not of what was selected.
+                verdicts.push(match (ours.k, theirs.k) {
+                    (Some(k), Some(other)) if k == other => ClaimVerdict::Undecided,
+                    _ if a < b => ClaimVerdict::Supported,
+                    _ => ClaimVerdict::Contradicted,
+                });
             }
             // Seeds that disagree decide nothing.
             let disagree = verdicts.iter().any(|verdict| *verdict != verdicts[0]);
             let Some(first) = verdicts.first() else { continue };
             found.push(Evidence {
                 verdict: if disagree { ClaimVerdict::Undecided } else { *first },
-                finding: format!("{system} on {backbone} ({}), {task} against {than}: {}", run.name, parts.join(", ")),
+                finding: format!(
+                    "{system} on {backbone} ({}), {task} against {than}: {}{}",
+                    run.name,
+                    parts.join(", "),
+                    published(system, backbone, [task, than], given)
+                ),
             });
         }
     }
     if found.is_empty() {
-        found.push(not_run(format!("no run has {system}")));
+        found.push(not_run(format!("no run has {system} with costs of {task} and {than}")));
     }
     found
+}
+
+/// `; published 29.65 M against 34.97 M`, where both are known.
+fn published(system: &System, backbone: &str, tasks: [&str; 2], given: &Given) -> String {
+    let millions = |task| given.published.iter().find_map(|p| p.activated(system, backbone, task));
+    match tasks.map(millions) {
+        [Some(ours), Some(theirs)] => format!("; published {} M against {} M", fixed(ours), fixed(theirs)),
+        _ => String::new(),
+    }
 }

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 
 use serde::Serialize;
 
-pub use file::{Claim, Claims, Margin, Published, System, Test};
+pub use file::{ActivatedParameters, Claim, Claims, Margin, Published, System, Test};
 
 use crate::compare::{ApCache, Source};
 use crate::error::Result;
@@ -79,6 +79,8 @@ pub struct Evidence {
 pub struct JudgedClaims {
     /// Names of the runs.
     pub runs: Vec<String>,
+    /// Whose published numbers stand beside ours.
+    pub published: Vec<String>,
     pub claims: Vec<Judged>,
 }
 
@@ -116,6 +118,7 @@ pub fn judge_claims(
     });
     Ok(JudgedClaims {
         runs: runs.iter().map(|run| run.name.clone()).collect(),
+        published: published.iter().map(|p| format!("{}: {}", p.title, p.data)).collect(),
         claims: judged.collect::<Result<Vec<_>>>()?,
     })
 }

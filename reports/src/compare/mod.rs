@@ -7,7 +7,8 @@
 //!                                  samples (per image, resampled) --rows--> difference, interval, p --judge--> verdict
 //! ```
 //!
-//! Architecture invariant: everything is computed from what is stored per image, never from the summary numbers of a record; the
+//! Architecture invariant: differences are computed from what is stored per image, never from the summary numbers of records, which only say how
+//! much training varies; the
 //! same arguments give the same numbers, on any number of threads.
 
 mod cost;

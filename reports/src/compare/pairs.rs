@@ -64,14 +64,24 @@ fn same_cells<'a>(run: &'a Source, baseline: &'a Source) -> Paired<'a> {
     for new in &run.cells {
         let stored = baseline.cells.iter().find(|base| base.done().is_some() && same(&base.id, &new.id));
         match (stored, new.done()) {
-            (Some(base), Some(_)) => pairs.push(Pair {
-                system: &new.id.system,
-                backbone: &new.id.backbone,
-                variant: &new.id.variant,
-                seeds: vec![new.id.seed],
-                new: vec![new],
-                base: vec![base],
-            }),
+            (Some(base), Some(_)) => {
+                for (had, has, what) in [
+                    (!base.classification.is_empty(), !new.classification.is_empty(), "classes of single images"),
+                    (base.matches.is_some(), new.matches.is_some(), "matched detections"),
+                ] {
+                    if had && !has {
+                        add(new, format!("it is done without {what}, which the baseline has"), true);
+                    }
+                }
+                pairs.push(Pair {
+                    system: &new.id.system,
+                    backbone: &new.id.backbone,
+                    variant: &new.id.variant,
+                    seeds: vec![new.id.seed],
+                    new: vec![new],
+                    base: vec![base],
+                });
+            }
             (Some(_), None) => add(new, not_done(new), new.state == CellState::Failed),
             (None, _) => add(new, "not in the baseline".to_owned(), false),
         }

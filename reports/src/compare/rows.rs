@@ -3,19 +3,20 @@
 //!
 //! Two things make a difference uncertain. Other images would have given another one: the images are resampled, the same for both
 //! sides. Another training would have given another one: over several seeds the paired differences show how much; for a cell
-//! that is held against its stored self on another machine, whose rounding leads training elsewhere, the spread over the
-//! baseline's seeds does. On the machine that made the baseline, training is deterministic and repeats itself.
+//! that is held against its stored self the spread over the baseline's seeds does. Unless the two trainings are the same to the bit, as
+//! they are on the machine that made the baseline until code changes how it trains.
 
 use std::collections::BTreeMap;
 
-use adamv_metrics::{Component, mcnemar, minimum_detectable_effect, summarize, t_interval};
-use adamv_store::{Environment, Gates, Record};
+use adamv_metrics::statistics::student;
+use adamv_metrics::{BootstrapSummary, Component, mcnemar, minimum_detectable_effect, summarize, t_interval};
+use adamv_store::{Gates, HistoryRow, Record};
 use serde::Serialize;
 
 use super::judge::Verdict;
 use super::pairs::{Pair, Question};
-use super::samples::{APS, ApCache, bootstrapped_mean, common_images, correct};
-use super::source::Source;
+use super::samples::{APS, ApCache, bootstrapped_mean, common_images, correct, same_objects};
+use super::source::{Source, SourceCell};
 use super::{CompareOptions, refused};
 use crate::error::Result;
 use crate::group::Metric;
@@ -26,6 +27,7 @@ use crate::number::Estimate;
 #[serde(rename_all = "kebab-case")]
 pub enum Test {
     /// Exact test on the images that only one side got right; the interval is of a paired bootstrap over images.
+    #[serde(rename = "mcnemar")]
     McNemar,
     /// Paired bootstrap over images.
     Bootstrap,
@@ -33,7 +35,7 @@ pub enum Test {
     ImagesAndTraining,
 }
 
-/// One metric of one pair. Values and differences in percentage points.
+/// One metric of one pair. Values in percent, differences in percentage points.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
     pub system: String,
@@ -90,7 +92,7 @@ pub(super) fn rows<'a>(
     for pair in pairs {
         let noise = Noise::of(pair, baseline, &options.question);
         if matches!(noise, Noise::Unknown) {
-            noted.note(pair, "was made on another machine or set-up, and the baseline has one seed: what another training would give isn't in its intervals");
+            noted.note(pair, "was trained otherwise than its stored self, by another machine or other code, and the baseline has one seed: what another training would give isn't in its intervals");
         }
         let measured = differences(pair, options.resamples, cache, &mut noted)?;
         for (metric, differences) in Metric::ALL.into_iter().zip(measured) {
@@ -173,6 +175,7 @@ fn differences<'a>(
         noted.note(pair, "has no matched detections on both sides, so AP was not compared; a cell of an older version gets them when its record.json is deleted and the suite run again, which only evaluates");
         return Ok(found);
     };
+    same_objects(&cells, &images)?;
     if left_out > 0 {
         noted.note(pair, format!("was compared without {left_out} images of detection that only one side has"));
     }
@@ -182,8 +185,9 @@ fn differences<'a>(
     for ap in 0..APS {
         let values: Vec<(f64, f64)> =
             ours.iter().zip(theirs).map(|(new, base)| (new.point[ap], base.point[ap])).collect();
-        // The COCO API's -1: there is nothing to find.
+        // The COCO API's -1.
         if values.iter().any(|(new, base)| *new < 0.0 || *base < 0.0) {
+            noted.note(pair, "has images without any object to find, so AP was not compared");
             continue;
         }
         let mut resampled = vec![0.0; resamples];
@@ -231,7 +235,8 @@ fn row(pair: &Pair, metric: Metric, differences: &Differences, noise: &Noise, ga
             (Test::McNemar, of_images.standard_error, f64::INFINITY, [of_images.low, of_images.high], exact)
         }
         (None, None) => {
-            (Test::Bootstrap, of_images.standard_error, f64::INFINITY, [of_images.low, of_images.high], of_images.p)
+            let p = beyond_resamples(&of_images, delta, differences.resampled.len());
+            (Test::Bootstrap, of_images.standard_error, f64::INFINITY, [of_images.low, of_images.high], p)
         }
     };
     let mean = |of: fn(&(f64, f64)) -> f64| differences.values.iter().map(of).sum::<f64>() / seeds;
@@ -258,9 +263,19 @@ fn row(pair: &Pair, metric: Metric, differences: &Differences, noise: &Noise, ga
     })
 }
 
+/// B resamples can't tell p values below 2 / (B + 1) apart, and the adjustment for many rows would make nothing of such a floor: where no
+/// resample crosses 0, the normal tail says how far away it is.
+fn beyond_resamples(summary: &BootstrapSummary, delta: f64, resamples: usize) -> f64 {
+    let floor = 2.0 / (resamples as f64 + 1.0);
+    if summary.p > floor || summary.standard_error <= 0.0 {
+        return summary.p;
+    }
+    summary.p.min(student::two_sided(delta / summary.standard_error, f64::INFINITY))
+}
+
 /// How much another training would change a difference.
 enum Noise {
-    /// Not at all: both were trained by the same deterministic machine.
+    /// Not at all: both were trained to the same bits.
     None,
     /// As the paired differences over the seeds say.
     Seeds,
@@ -275,10 +290,7 @@ impl Noise {
         if *question != Question::Regression {
             return if pair.seeds.len() > 1 { Self::Seeds } else { Self::None };
         }
-        let same = pair.new.iter().zip(&pair.base).all(|(new, base)| match (new.done(), base.done()) {
-            (Some(ours), Some(theirs)) => same_machine(&ours.environment, &theirs.environment),
-            _ => false,
-        });
+        let same = pair.new.iter().zip(&pair.base).all(|(new, base)| same_training(new, base));
         if same {
             return Self::None;
         }
@@ -287,11 +299,16 @@ impl Noise {
     }
 }
 
-/// Whether a training repeats itself to the bit.
-fn same_machine(ours: &Environment, theirs: &Environment) -> bool {
-    let machine =
-        |e: &Environment| (e.cpu.clone(), e.threads, e.device.clone(), e.libtorch.clone(), e.precision.clone());
-    ours.deterministic && theirs.deterministic && machine(ours) == machine(theirs)
+/// Whether both were trained to the same bits, as far as their histories show: then any difference is one of evaluation.
+fn same_training(ours: &SourceCell, theirs: &SourceCell) -> bool {
+    let (ours, theirs) = (ours.history.brief(), theirs.history.brief());
+    let bits = |row: &HistoryRow| (row.value as f32).to_bits();
+    // NaN is equal to itself here.
+    !ours.rows.is_empty()
+        && ours.rows.len() == theirs.rows.len()
+        && ours.rows.iter().zip(&theirs.rows).all(|(a, b)| {
+            (a.step, &a.phase, &a.task, &a.metric, bits(a)) == (b.step, &b.phase, &b.task, &b.metric, bits(b))
+        })
 }
 
 /// Variance over seeds of each metric, pooled over the baseline's systems with the pair's backbone and protocol.

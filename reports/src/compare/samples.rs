@@ -88,6 +88,27 @@ pub(super) fn common_images(cells: &[&SourceCell]) -> Option<(Vec<u64>, usize)> 
     (!common.is_empty()).then_some((common, left_out))
 }
 
+/// Refuses cells whose images have the same numbers and other objects in them.
+pub(super) fn same_objects(cells: &[&SourceCell], images: &[u64]) -> Result<()> {
+    let chosen: HashSet<u64> = images.iter().copied().collect();
+    let of = |cell: &SourceCell| -> Vec<(u64, u64, u32)> {
+        let objects = cell.matches.iter().flat_map(|matches| &matches.objects).filter(|o| chosen.contains(&o.image));
+        let mut objects: Vec<_> = objects.map(|o| (o.image, o.category, o.count)).collect();
+        objects.sort_unstable();
+        objects
+    };
+    let Some((first, rest)) = cells.split_first() else { return Ok(()) };
+    let objects = of(first);
+    match rest.iter().find(|cell| of(cell) != objects) {
+        None => Ok(()),
+        Some(other) => Err(refused(format!(
+            "images of detection have the same numbers and other objects in {} and {}: they are different data; compare runs on the same",
+            first.name(),
+            other.name()
+        ))),
+    }
+}
+
 /// Resamples of cells, each made once.
 pub(crate) struct ApCache<'a> {
     resamples: usize,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use adamv_store::{
-    Baseline, CellId, CellState, ClassificationPrediction, DetectionMatches, Gates, History, Record, RunDir,
-    cell_dir_name, read_classification, read_matches,
+    Baseline, BaselineCell, Cell, CellId, CellState, ClassificationPrediction, DetectionMatches, Gates, History,
+    Record, RunDir, cell_dir_name,
 };
 
 use crate::error::Result;
@@ -42,44 +42,30 @@ impl Source {
         let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
         if Baseline::is_at(path) {
             let Baseline { manifest, cells } = Baseline::read(path)?;
-            let cells = cells
-                .into_iter()
-                .map(|cell| SourceCell {
-                    id: cell.record.cell.clone(),
-                    state: cell.record.status.into(),
-                    record: Some(cell.record),
-                    classification: cell.classification,
-                    matches: cell.matches,
-                    history: cell.history,
-                })
-                .collect();
+            let cells = cells.into_iter().map(SourceCell::from).collect();
             return Ok(Self { name, gates: manifest.gates, cells });
         }
         let run = RunDir::open(path)?;
         let gates = run.plan()?.map(|plan| plan.gates).unwrap_or_default();
         let mut cells = Vec::new();
-        for cell in run.cells()? {
-            let mut read = SourceCell {
-                id: cell.id,
-                state: cell.state,
-                record: cell.record,
-                classification: Vec::new(),
-                matches: None,
-                history: History::default(),
-            };
-            if cell.state == CellState::Done {
-                let (classes, history) = (cell.dir.classification_predictions(), cell.dir.history());
-                if classes.is_file() {
-                    read.classification = read_classification(&classes)?;
+        for Cell { id, dir, state, record, .. } in run.cells()? {
+            cells.push(match record {
+                Some(record) if state == CellState::Done => BaselineCell::of_run(&dir, record)?.into(),
+                record => {
+                    let (classification, history) = (Vec::new(), History::default());
+                    SourceCell { id, state, record, classification, matches: None, history }
                 }
-                if history.is_file() {
-                    read.history = History::read(&history)?;
-                }
-                read.matches = read_matches(&cell.dir)?;
-            }
-            cells.push(read);
+            });
         }
         Ok(Self { name, gates, cells })
+    }
+}
+
+impl From<BaselineCell> for SourceCell {
+    fn from(cell: BaselineCell) -> Self {
+        let BaselineCell { record, classification, matches, history } = cell;
+        let (id, state) = (record.cell.clone(), record.status.into());
+        Self { id, state, record: Some(record), classification, matches, history }
     }
 }
 

@@ -101,6 +101,7 @@ pub struct ShownCost {
     pub system: String,
     pub backbone: String,
     pub variant: String,
+    pub seeds: String,
     pub task: String,
     pub params: String,
     pub macs: String,
@@ -122,6 +123,7 @@ impl CostRow {
             system: self.system.clone(),
             backbone: self.backbone.clone(),
             variant: self.variant.clone(),
+            seeds: list(&self.seeds),
             task: self.task.clone(),
             params: change(self.params_activated, self.baseline_params_activated),
             macs: self
@@ -183,6 +185,9 @@ pub(super) fn sentence(comparison: &Comparison) -> String {
         if rows > 0 {
             parts.push(format!("{} {verdict}", count(rows, "row")));
         }
+    }
+    if comparison.rows.is_empty() {
+        return format!("{}.", parts.join(", "));
     }
     let images = comparison.rows.iter().any(|row| row.test == Test::ImagesAndTraining);
     let rest = if images { "images and training" } else { "images" };

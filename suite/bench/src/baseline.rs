@@ -5,10 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use adamv_reports::{bytes, run_command};
-use adamv_store::{
-    BASELINE_VERSION, Baseline, BaselineCell, CellState, History, Manifest, RunDir, cell_dir_name, read_classification,
-    read_matches,
-};
+use adamv_store::{BASELINE_VERSION, Baseline, BaselineCell, CellState, Manifest, RunDir, cell_dir_name};
 use serde::Serialize;
 
 use crate::cli::{BaselineListArgs, BaselineShowArgs, BaselineStoreArgs};
@@ -84,21 +81,21 @@ fn of_run(dir: &Path) -> Result<Baseline, Failure> {
     let mut stored = Vec::new();
     for cell in cells {
         let Some(record) = cell.record else { continue };
-        let (classes, history) = (cell.dir.classification_predictions(), cell.dir.history());
-        let matches = read_matches(&cell.dir)?;
-        if record.metrics.detection.is_some() && matches.is_none() {
-            let what = format!(
-                "{}: it has no predictions/matches.parquet, for an older version evaluated it; delete its record.json and run the suite again, which only evaluates",
-                cell.dir.path().display()
-            );
-            return Err(Failure::new(NOTHING, what));
+        let read = BaselineCell::of_run(&cell.dir, record)?;
+        let metrics = &read.record.metrics;
+        for (measured, there, file) in [
+            (metrics.classification.is_some(), !read.classification.is_empty(), "classification.parquet"),
+            (metrics.detection.is_some(), read.matches.is_some(), "matches.parquet"),
+        ] {
+            if measured && !there {
+                let what = format!(
+                    "{}: it has no predictions/{file}, or nothing in it (older versions had none); delete its record.json and run the suite again, which only evaluates",
+                    cell.dir.path().display()
+                );
+                return Err(Failure::new(NOTHING, what));
+            }
         }
-        stored.push(BaselineCell {
-            record,
-            classification: if classes.is_file() { read_classification(&classes)? } else { Vec::new() },
-            matches,
-            history: if history.is_file() { History::read(&history)? } else { History::default() },
-        });
+        stored.push(read);
     }
     let Some(first) = stored.first() else {
         return Err(Failure::new(NOTHING, format!("{}: it has no cell to store", dir.display())));

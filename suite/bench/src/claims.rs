@@ -1,11 +1,10 @@
 //! `claims`: the paper's claims and our runs to verdicts. Judges nothing.
 
 use adamv_reports::claims::{ClaimVerdict, Claims, JudgedClaims, Published, judge_claims};
-use adamv_reports::compare::Source;
 
 use crate::cli::ClaimsArgs;
 use crate::exit::{Failure, NOTHING};
-use crate::{baseline, given, json, yaml};
+use crate::{baseline, compare, given, json, yaml};
 
 /// Judges the claims and prints each with its evidence.
 pub fn claims(args: &ClaimsArgs) -> Result<(), Failure> {
@@ -19,7 +18,7 @@ pub fn claims(args: &ClaimsArgs) -> Result<(), Failure> {
     let published: Published = yaml::parse(&args.published, &yaml::read(&args.published)?)?;
     let mut runs = Vec::new();
     for name in &args.runs {
-        runs.push(Source::open(&baseline::locate(name)?)?);
+        runs.push(compare::open(&baseline::locate(name)?)?);
     }
     let judged = judge_claims(&claims, &[published], &runs, args.resamples as usize)?;
     if args.json {

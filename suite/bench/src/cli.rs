@@ -489,6 +489,9 @@ pub struct ReportArgs {
     /// Hold the run against this baseline too: a name in baselines/stored, or a folder
     #[arg(long, value_name = "NAME|DIR")]
     pub baseline: Option<String>,
+    /// Compare cells of different protocols (data, evaluation, budget) too
+    #[arg(long, requires = "baseline")]
+    pub across: bool,
     /// Folder to write to; made if missing
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -45,7 +45,7 @@ pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
 }
 
 /// A folder that holds no results at all has nothing to compare, as one whose cells aren't done.
-fn open(path: &Path) -> Result<Source, Failure> {
+pub fn open(path: &Path) -> Result<Source, Failure> {
     Source::open(path).map_err(|error| match error {
         ReportError::Store(adamv_store::Error::NotARun { .. }) => Failure::new(NOTHING, error.to_string()),
         error => error.into(),
@@ -55,8 +55,14 @@ fn open(path: &Path) -> Result<Source, Failure> {
 /// The exit code's message; nothing where all is fine.
 fn outcome(comparison: &Comparison) -> Result<(), Failure> {
     if !comparison.measured() {
+        let common = match &comparison.question {
+            Question::Regression => "no finished cell in common".to_owned(),
+            Question::Reference { reference } => {
+                format!("no seed and backbone in common for which the latter has {reference}")
+            }
+        };
         let what = format!(
-            "{} and the baseline {} have no finished cell in common: nothing was compared; `adamv-bench status` and `adamv-bench baseline show` list what each has",
+            "{} and the baseline {} have {common}: nothing was compared; `adamv-bench status` and `adamv-bench baseline show` list what each has",
             comparison.run, comparison.baseline
         );
         return Err(Failure::new(NOTHING, what));
@@ -168,10 +174,11 @@ fn table(comparison: &Comparison, colour: bool) -> String {
     }
     let costs = comparison.shown_costs();
     if !costs.is_empty() {
-        let mut table = TextTable::new(&["system", "backbone", "task", "activated parameters", "MACs"], 3);
+        let mut table = TextTable::new(&["system", "backbone", "seed", "task", "activated parameters", "MACs"], 4);
         for cost in &costs {
             let shown = cost.shown();
-            table.row([shown.system, shown.backbone, shown.task, shown.params, shown.macs]);
+            let name = named(&cost.system, &cost.variant);
+            table.row([name, shown.backbone, shown.seeds, shown.task, shown.params, shown.macs]);
         }
         text.push_str(&format!("{table}\n"));
     }

@@ -15,7 +15,8 @@ pub fn report(args: &ReportArgs) -> Result<(), Failure> {
         None => None,
         Some(name) => {
             let baseline = Source::open(&baseline::locate(name)?)?;
-            Some(compare_sources(&Source::open(&args.dir)?, &baseline, &CompareOptions::default())?)
+            let options = CompareOptions { across: args.across, ..CompareOptions::default() };
+            Some(compare_sources(&Source::open(&args.dir)?, &baseline, &options)?)
         }
     };
     let page = write(&render(&results, &ReportOptions { comparison, ..ReportOptions::default() })?, &args.out)?;

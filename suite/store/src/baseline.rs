@@ -9,7 +9,7 @@
 //! images.parquet           a row per image: name and label, or number, of each set
 //! matches.parquet          a row per detection and cell, in the order that AP needs
 //! objects.parquet          a row per image, category and set: objects to find
-//! history.parquet          a row per number, at most [`CURVE`] steps of each curve
+//! history.parquet          a row per number, the history in brief
 //! ```
 //!
 //! Cells share their images as a rule, so images, labels and objects are kept once per set and cells name the set.
@@ -23,13 +23,15 @@ use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_bytes_atomic;
+use crate::cell_dir::CellDir;
 use crate::error::{Error, Result};
 use crate::gates::Gates;
-use crate::history::{History, HistoryRow};
+use crate::history::History;
 use crate::matches::{
-    DetectionMatches, MatchedDetection, ObjectCount, detection_columns, object_columns, read_detections, read_objects,
+    DetectionMatches, MatchedDetection, ObjectCount, detection_columns, object_columns, read_detections, read_matches,
+    read_objects,
 };
-use crate::predictions::ClassificationPrediction;
+use crate::predictions::{ClassificationPrediction, read_classification};
 use crate::record::Record;
 use crate::record_file::parse_record;
 use crate::table;
@@ -37,9 +39,6 @@ use crate::table;
 /// Version of the format: raised whenever a file or column changes its meaning or goes away. Records have their own version,
 /// and are read as records of that version are.
 pub const BASELINE_VERSION: u32 = 1;
-
-/// Steps kept of each curve of the history, the last one among them.
-const CURVE: usize = 20;
 
 /// Scores are kept in thousandths: only their order counts, and that is the order of the rows.
 const SCORE_STEPS: f32 = 1000.0;
@@ -70,6 +69,22 @@ pub struct BaselineCell {
     /// None where the cell has no detection.
     pub matches: Option<DetectionMatches>,
     pub history: History,
+}
+
+impl BaselineCell {
+    /// A finished cell as its folder has it; `record` is its record.
+    ///
+    /// # Errors
+    /// A broken file, by name.
+    pub fn of_run(dir: &CellDir, record: Record) -> Result<Self> {
+        let (classes, history) = (dir.classification_predictions(), dir.history());
+        Ok(Self {
+            record,
+            classification: if classes.is_file() { read_classification(&classes)? } else { Vec::new() },
+            matches: read_matches(dir)?,
+            history: if history.is_file() { History::read(&history)? } else { History::default() },
+        })
+    }
 }
 
 /// A baseline in memory.
@@ -108,7 +123,7 @@ impl Baseline {
                 matches.detections.iter_mut().for_each(|detection| detection.score = rounded(detection.score));
                 cell.matches = Some(matches);
             }
-            cell.history = thinned(&cell.history);
+            cell.history = cell.history.brief();
         }
         self
     }
@@ -246,22 +261,6 @@ fn position<T: PartialEq>(all: &mut Vec<T>, value: T) -> u32 {
         all.len() - 1
     });
     at as u32
-}
-
-/// Of each curve [`CURVE`] steps, evenly spaced, the last one among them.
-fn thinned(history: &History) -> History {
-    let key = |row: &HistoryRow| (row.phase.clone(), row.task.clone(), row.metric.clone());
-    let mut lengths: BTreeMap<_, usize> = BTreeMap::new();
-    history.rows.iter().for_each(|row| *lengths.entry(key(row)).or_default() += 1);
-    let mut seen: BTreeMap<_, usize> = BTreeMap::new();
-    let kept = history.rows.iter().filter(|row| {
-        let length = lengths[&key(row)];
-        let at = seen.entry(key(row)).or_default();
-        *at += 1;
-        // Row `at` of `length` (counted from 1) is kept when it opens a new twentieth, counted from the end.
-        length <= CURVE || (*at * CURVE) / length > ((*at - 1) * CURVE) / length
-    });
-    History { rows: kept.map(|row| HistoryRow { value: f64::from(row.value as f32), ..row.clone() }).collect() }
 }
 
 /// Writes columns of several parts one below the other, each row with the number of its part in front (`of`).

@@ -1,11 +1,15 @@
 //! `history.parquet`: what was measured during training, in long format, one number a row.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use polars::prelude::*;
 
 use crate::error::Result;
 use crate::table;
+
+/// Steps of a curve in brief.
+const CURVE: usize = 20;
 
 /// One number at one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +43,24 @@ impl History {
     /// The errors of writing.
     pub fn write(&self, path: &Path) -> Result<()> {
         table::write(path, self.columns())
+    }
+
+    /// Of each curve (phase, task, metric) at most 20 steps, evenly spaced, the last one among them; values rounded to f32. Brief of
+    /// brief is no different, so equal briefs mean equal trainings, as far as the history shows.
+    #[must_use]
+    pub fn brief(&self) -> Self {
+        let key = |row: &HistoryRow| (row.phase.clone(), row.task.clone(), row.metric.clone());
+        let mut lengths: BTreeMap<_, usize> = BTreeMap::new();
+        self.rows.iter().for_each(|row| *lengths.entry(key(row)).or_default() += 1);
+        let mut seen: BTreeMap<_, usize> = BTreeMap::new();
+        let kept = self.rows.iter().filter(|row| {
+            let length = lengths[&key(row)];
+            let at = seen.entry(key(row)).or_default();
+            *at += 1;
+            // Row `at` of `length` (counted from 1) is kept when it opens a new twentieth, counted from the end.
+            length <= CURVE || (*at * CURVE) / length > ((*at - 1) * CURVE) / length
+        });
+        Self { rows: kept.map(|row| HistoryRow { value: f64::from(row.value as f32), ..row.clone() }).collect() }
     }
 
     pub(crate) fn columns(&self) -> Vec<Column> {
