@@ -126,7 +126,11 @@ impl<'a> Group<'a> {
         let values: Vec<f64> = self.done().filter_map(of).collect();
         let why = || if self.done().next().is_some() { "not recorded".to_owned() } else { self.why_nothing() };
         // Most systems cost the same with every seed: a deviation of zero says nothing.
-        let constant = |estimate: Estimate| Estimate { deviation: estimate.deviation.filter(|d| *d > 0.0), ..estimate };
+        let constant = |estimate: Estimate| {
+            // The mean of equal numbers may be one rounding off.
+            let deviation = estimate.deviation.filter(|deviation| *deviation > 1e-9 * estimate.mean.abs());
+            Estimate { deviation, ..estimate }
+        };
         Estimate::of(&values).map(constant).ok_or_else(why)
     }
 

@@ -36,6 +36,19 @@ fn csv_of_several_seeds_and_a_variant() {
     insta::assert_snapshot!(table(&report(seeds), "main"));
 }
 
+/// Three times 2.700003 million: in floating point their mean is one rounding off, and is no deviation over seeds.
+#[test]
+fn costs_that_do_not_vary_have_no_deviation() {
+    let dir = tempfile::tempdir().unwrap();
+    let cells = (0..3).map(|seed| {
+        let mut record = done(id("stl", "base", seed), 0.7, 0.2, 0.1);
+        record.cost[0].params_activated = 2_700_003;
+        fixture::ends(record)
+    });
+    let report = report_of(&[&fixture::store(dir.path(), "run", cells.collect())]);
+    assert!(report.markdown.contains("| 2.70 |") && !report.markdown.contains("2.70 ±"), "{}", report.markdown);
+}
+
 #[test]
 fn cells_csv_of_a_run_with_failed_and_unfinished_cells() {
     insta::assert_snapshot!(table(&report(mixed), "cells"));
