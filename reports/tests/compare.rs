@@ -132,11 +132,9 @@ fn numbers_do_not_depend_on_threads() {
 #[test]
 fn another_protocol_is_refused_by_its_fields() {
     let mut run = three();
-    for (source, steps) in [(&mut run, 500)] {
-        let record = source.cells[0].record.as_mut().unwrap();
-        record.protocol_key = "ffff".into();
-        record.protocol = json!({"budget": {"joint": {"steps": steps}}});
-    }
+    let record = run.cells[0].record.as_mut().unwrap();
+    record.protocol_key = "ffff".into();
+    record.protocol = json!({"budget": {"joint": {"steps": 500}}});
     let error = compare_sources(&run, &three(), &options()).unwrap_err();
     assert!(matches!(error, ReportError::Protocol { .. }));
     let text = error.to_string();

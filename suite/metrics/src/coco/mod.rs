@@ -8,7 +8,7 @@
 //! | [`check`] | detections in memory: the same checks |
 //! | [`evaluator`] | the trait, and hotcoco behind it |
 //! | [`stats`] | the twelve numbers and their table |
-//! | [`matches`] | what the matching found in each image |
+//! | [`mod@matches`] | what the matching found in each image |
 //! | [`precision`] | AP of a resample of images |
 //! | [`error`] | what can be wrong, where, and the mend |
 //!

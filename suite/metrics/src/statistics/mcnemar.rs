@@ -28,6 +28,6 @@ pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
         probability *= count as f64 / (total - count + 1) as f64;
     }
     // An even total has its middle once.
-    let all = if total % 2 == 0 { 2.0 * half - 1.0 } else { 2.0 * half };
+    let all = if total.is_multiple_of(2) { 2.0 * half - 1.0 } else { 2.0 * half };
     (2.0 * tail / all).min(1.0)
 }
