@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use adamv_store::{
-    CellDir, CellId, CellState, Error, Metrics, Progress, Record, RunDir, RunPlan, SCHEMA_VERSION, Status, is_locked,
-    lock, read_progress, read_record, remove_progress, schema, write_progress, write_record,
+    CellDir, CellId, CellState, Error, Metrics, Progress, Record, RunDir, RunPlan, Status, is_locked, lock,
+    read_progress, read_record, remove_progress, schema, write_progress, write_record,
 };
 use fixture::{id, record};
 use serde_json::{Value, json};
