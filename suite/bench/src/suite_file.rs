@@ -354,7 +354,7 @@ variants:
                 "s.yaml:13:13: unknown system of this suite `taps`",
             ),
             ("seeds:", "gates: {AP: -1}\nseeds:", "s.yaml:6:9: a tolerance of -1 is not possible"),
-            ("seeds:", "gates: {AP5: 1}\nseeds:", "unknown key `AP5`; the nearest known key is `AP50`"),
+            ("seeds:", "gates: {APmsk: 1}\nseeds:", "unknown key `APmsk`; the nearest known key is `APmask`"),
             ("name: small", "name: ../up", "s.yaml:1:1: name `../up` is not possible"),
             ("description: a test\n", "", "the key `description` is missing"),
             (
