@@ -212,11 +212,11 @@ fn published() -> String {
     root("baselines/published/adamv-moe-iccv2023.yaml")
 }
 
-/// What the project ships: both stored baselines compare with themselves, and the paper's claims are judged by them.
+/// What the project ships: the stored baselines compare with themselves, and the paper's claims are judged by them.
 #[test]
 fn the_stored_baselines_of_the_project() {
     let at = Path::new(&root("")).to_owned();
-    for (name, cells, most) in [("smoke", 18, 1 << 20), ("mini", 18, 8 << 20)] {
+    for (name, cells, most) in [("smoke", 18, 1 << 20), ("mini", 18, 8 << 20), ("ablation-router", 15, 1 << 20)] {
         let folder = format!("baselines/stored/{name}");
         let arguments = ["compare", &folder, "--baseline", name, "--resamples", "100", "--json"];
         let document = json(&outcome(bench(&at).args(arguments).output().unwrap()).expect(0).stdout);

@@ -6,7 +6,7 @@
 //! baseline.json            what it is: version, suite, command, gates, number of cells
 //! cells.parquet            a row per cell: its record (JSON), and the numbers of its two sets of images
 //! classification.parquet   a row per image and cell: best class and its score
-//! images.parquet           a row per image: name and label, or number, of each set
+//! images.parquet           a row per image of classification and set: name and label
 //! matches.parquet          a row per detection and cell, in the order that AP needs
 //! objects.parquet          a row per image, category and set: objects to find
 //! history.parquet          a row per number, the history in brief
