@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use adamv_store::{Baseline, CellId, CellState, History, Progress, Record, RunDir, cell_dir_name};
+use adamv_store::{
+    Baseline, CellId, CellState, DetectionMatches, History, Probes, Progress, Record, RunDir, cell_dir_name,
+    read_matches,
+};
 
 use crate::command::{reproduce, run_command};
 use crate::error::{ReportError, Result};
@@ -39,6 +42,10 @@ pub struct RunCell {
     pub progress: Option<Progress>,
     /// Empty when the cell wrote none.
     pub history: History,
+    /// What COCO's matching made of its detections; None when it has none.
+    pub matches: Option<DetectionMatches>,
+    /// Empty when the cell has none.
+    pub probes: Probes,
     /// Whether the run's present plan names it.
     pub planned: bool,
     /// The command that makes this cell again.
@@ -78,6 +85,7 @@ fn load_run(path: &Path) -> Result<Run> {
     for cell in run.cells()? {
         let history_path = cell.dir.history();
         let history = if history_path.is_file() { History::read(&history_path)? } else { History::default() };
+        let (matches, probes) = (read_matches(&cell.dir)?, Probes::read(&cell.dir.probes())?);
         let command = reproduce(base.as_deref(), &cell.id);
         let name = cell.dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         cells.push(RunCell {
@@ -88,6 +96,8 @@ fn load_run(path: &Path) -> Result<Run> {
             record: cell.record,
             progress: cell.progress,
             history,
+            matches,
+            probes,
             planned: cell.planned,
             command,
         });
@@ -113,6 +123,8 @@ fn load_baseline(path: &Path) -> Result<Run> {
             record: Some(cell.record),
             progress: None,
             history: cell.history,
+            matches: cell.matches,
+            probes: cell.probes,
             planned: true,
         })
         .collect();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use adamv_store::{
     Baseline, BaselineCell, Cell, CellId, CellState, ClassificationPrediction, DetectionMatches, Gates, History,
-    Record, RunDir, cell_dir_name,
+    Probes, Record, RunDir, cell_dir_name,
 };
 
 use crate::error::Result;
@@ -31,6 +31,7 @@ pub struct SourceCell {
     pub matches: Option<DetectionMatches>,
     /// Empty where there is none.
     pub history: History,
+    pub probes: Probes,
 }
 
 impl Source {
@@ -52,8 +53,8 @@ impl Source {
             cells.push(match record {
                 Some(record) if state == CellState::Done => BaselineCell::of_run(&dir, record)?.into(),
                 record => {
-                    let (classification, history) = (Vec::new(), History::default());
-                    SourceCell { id, state, record, classification, matches: None, history }
+                    let (classification, history, probes) = (Vec::new(), History::default(), Probes::default());
+                    SourceCell { id, state, record, classification, matches: None, history, probes }
                 }
             });
         }
@@ -63,9 +64,9 @@ impl Source {
 
 impl From<BaselineCell> for SourceCell {
     fn from(cell: BaselineCell) -> Self {
-        let BaselineCell { record, classification, matches, history } = cell;
+        let BaselineCell { record, classification, matches, history, probes } = cell;
         let (id, state) = (record.cell.clone(), record.status.into());
-        Self { id, state, record: Some(record), classification, matches, history }
+        Self { id, state, record: Some(record), classification, matches, history, probes }
     }
 }
 

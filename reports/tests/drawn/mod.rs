@@ -4,6 +4,7 @@
 use adamv_reports::compare::{Source, SourceCell};
 use adamv_store::{
     CellId, CellState, ClassificationPrediction, DetectionMatches, Gates, History, MatchedDetection, ObjectCount,
+    Probes,
 };
 
 use crate::fixture::done;
@@ -80,7 +81,15 @@ pub fn cell(
     // The same for all: whoever is compared was trained to the same bits, unless a test says otherwise.
     let mut history = History::default();
     history.push(10, "joint", "", "gradient_norm", 1.5);
-    SourceCell { id, state: CellState::Done, record: Some(record), classification, matches, history }
+    SourceCell {
+        id,
+        state: CellState::Done,
+        record: Some(record),
+        classification,
+        matches,
+        history,
+        probes: Probes::default(),
+    }
 }
 
 pub fn source(name: &str, cells: Vec<SourceCell>) -> Source {

@@ -10,6 +10,7 @@
 //! matches.parquet          a row per detection and cell, in the order that AP needs
 //! objects.parquet          a row per image, category and set: objects to find
 //! history.parquet          a row per number, the history in brief
+//! probes/                  looks inside the cells, a file a table as in a cell's own folder; absent where no cell has any
 //! ```
 //!
 //! Cells share their images as a rule, so images, labels and objects are kept once per set and cells name the set.
@@ -32,7 +33,8 @@ use crate::matches::{
     read_objects,
 };
 use crate::predictions::{ClassificationPrediction, read_classification};
-use crate::record::Record;
+use crate::probes::{self, Probes};
+use crate::record::{CellId, Record};
 use crate::record_file::parse_record;
 use crate::table;
 
@@ -69,6 +71,7 @@ pub struct BaselineCell {
     /// None where the cell has no detection.
     pub matches: Option<DetectionMatches>,
     pub history: History,
+    pub probes: Probes,
 }
 
 impl BaselineCell {
@@ -83,6 +86,7 @@ impl BaselineCell {
             classification: if classes.is_file() { read_classification(&classes)? } else { Vec::new() },
             matches: read_matches(dir)?,
             history: if history.is_file() { History::read(&history)? } else { History::default() },
+            probes: Probes::read(&dir.probes())?,
         })
     }
 }
@@ -101,6 +105,9 @@ impl Files<'_> {
     fn manifest(&self) -> PathBuf {
         self.0.join("baseline.json")
     }
+    fn probes(&self) -> PathBuf {
+        self.0.join("probes")
+    }
     fn table(&self, name: &str) -> PathBuf {
         self.0.join(format!("{name}.parquet"))
     }
@@ -112,9 +119,18 @@ impl Baseline {
         Files(path).manifest().is_file()
     }
 
-    /// What is stored of it: curves thinned, scores rounded, one class an image, no detection that no AP looks at.
+    /// What is stored of it: curves thinned, scores rounded, one class an image, no detection that no AP looks at, pictures
+    /// of the first seed of each system and variant.
     pub fn brief(mut self) -> Self {
+        let ids: Vec<CellId> = self.cells.iter().map(|cell| cell.record.cell.clone()).collect();
         for cell in &mut self.cells {
+            let id = &cell.record.cell;
+            let first = ids
+                .iter()
+                .filter(|other| CellId { seed: id.seed, ..(*other).clone() } == *id)
+                .map(|other| other.seed)
+                .min();
+            cell.probes = std::mem::take(&mut cell.probes).brief(first == Some(id.seed));
             for prediction in &mut cell.classification {
                 prediction.best.truncate(1);
                 prediction.best.iter_mut().for_each(|(_, score)| *score = rounded(*score));
@@ -161,16 +177,20 @@ impl Baseline {
                 Column::new("objects".into(), object_set_of),
             ],
         )?;
-        write_parts(&files.table("images"), image_sets.iter().map(|images| image_columns(images)))?;
-        write_parts(&files.table("classification"), cells.iter().map(|cell| class_columns(&cell.classification)))?;
+        table::write_parts(&files.table("images"), image_sets.iter().map(|images| image_columns(images)))?;
+        table::write_parts(
+            &files.table("classification"),
+            cells.iter().map(|cell| class_columns(&cell.classification)),
+        )?;
         let objects = object_sets.iter().map(|(images, objects)| object_columns(images, objects));
-        write_parts(&files.table("objects"), objects)?;
+        table::write_parts(&files.table("objects"), objects)?;
         let none: [MatchedDetection; 0] = [];
         let matches = |cell: &BaselineCell| {
             detection_columns(cell.matches.as_ref().map_or(&none[..], |matches| &matches.detections))
         };
-        write_parts(&files.table("matches"), cells.iter().map(matches))?;
-        write_parts(&files.table("history"), cells.iter().map(|cell| cell.history.columns()))?;
+        table::write_parts(&files.table("matches"), cells.iter().map(matches))?;
+        table::write_parts(&files.table("history"), cells.iter().map(|cell| cell.history.columns()))?;
+        probes::write_all(&files.probes(), &cells.iter().map(|cell| &cell.probes).collect::<Vec<_>>())?;
         let mut bytes = serde_json::to_vec_pretty(&manifest)
             .map_err(|e| Error::Table { path: files.manifest(), detail: e.to_string() })?;
         bytes.push(b'\n');
@@ -196,10 +216,11 @@ impl Baseline {
             return Err(broken(detail));
         }
         let image_sets = read(&files.table("images"), read_images)?;
-        let object_sets = read(&files.table("objects"), |frame| sets_of(frame, read_objects))?;
-        let mut classes = read(&files.table("classification"), |frame| sets_of(frame, read_classes))?;
-        let mut matches = read(&files.table("matches"), |frame| sets_of(frame, read_detections))?;
-        let mut histories = read(&files.table("history"), |frame| sets_of(frame, History::from_frame))?;
+        let object_sets = read(&files.table("objects"), |frame| table::sets_of(frame, read_objects))?;
+        let mut classes = read(&files.table("classification"), |frame| table::sets_of(frame, read_classes))?;
+        let mut matches = read(&files.table("matches"), |frame| table::sets_of(frame, read_detections))?;
+        let mut probes = probes::read_all(&files.probes(), MEND)?;
+        let mut histories = read(&files.table("history"), |frame| table::sets_of(frame, History::from_frame))?;
 
         let mut cells = Vec::with_capacity(records.len());
         for (number, record) in records.iter().enumerate() {
@@ -221,7 +242,8 @@ impl Baseline {
                 DetectionMatches { images, objects, detections: matches.remove(&cell).unwrap_or_default() }
             });
             let history = histories.remove(&cell).unwrap_or_default();
-            cells.push(BaselineCell { record, classification, matches, history });
+            let probes = probes.remove(&cell).unwrap_or_default();
+            cells.push(BaselineCell { record, classification, matches, history, probes });
         }
         Ok(Self { manifest, cells })
     }
@@ -263,44 +285,6 @@ fn position<T: PartialEq>(all: &mut Vec<T>, value: T) -> u32 {
     at as u32
 }
 
-/// Writes columns of several parts one below the other, each row with the number of its part in front (`of`).
-fn write_parts(path: &Path, parts: impl Iterator<Item = Vec<Column>>) -> Result<()> {
-    let mut whole: Vec<Column> = Vec::new();
-    for (number, part) in parts.enumerate() {
-        let height = part.first().map_or(0, Column::len);
-        let mut columns = vec![Column::new("of".into(), vec![number as u32; height])];
-        columns.extend(part);
-        if whole.is_empty() {
-            whole = columns;
-            continue;
-        }
-        for (all, more) in whole.iter_mut().zip(&columns) {
-            all.append(more).map_err(|e| Error::Table { path: path.to_owned(), detail: e.to_string() })?;
-        }
-    }
-    table::write(path, whole)
-}
-
-/// The parts of a table that [`write_parts`] wrote, by number.
-fn sets_of<T>(frame: &DataFrame, rows: impl Fn(&DataFrame) -> PolarsResult<T>) -> PolarsResult<BTreeMap<u32, T>> {
-    let mut sets = BTreeMap::new();
-    if frame.width() == 0 {
-        return Ok(sets);
-    }
-    let numbers: Vec<u32> = table::full(frame, "of")?.u32()?.iter().flatten().collect();
-    let mut begin = 0;
-    while begin < numbers.len() {
-        let length = numbers[begin..].iter().take_while(|number| **number == numbers[begin]).count();
-        let part = rows(&frame.slice(begin as i64, length))?;
-        polars_ensure!(
-            sets.insert(numbers[begin], part).is_none(),
-            ComputeError: "the rows of {} are not together", numbers[begin]
-        );
-        begin += length;
-    }
-    Ok(sets)
-}
-
 fn image_columns(images: &[(&str, u32)]) -> Vec<Column> {
     vec![
         Column::new("image".into(), images.iter().map(|(image, _)| *image).collect::<Vec<_>>()),
@@ -309,7 +293,7 @@ fn image_columns(images: &[(&str, u32)]) -> Vec<Column> {
 }
 
 fn read_images(frame: &DataFrame) -> PolarsResult<BTreeMap<u32, Vec<(String, u32)>>> {
-    sets_of(frame, |part| {
+    table::sets_of(frame, |part| {
         let labels = table::full(part, "label")?.u32()?;
         Ok(table::texts(part, "image")?.into_iter().zip(labels.iter().flatten()).collect())
     })

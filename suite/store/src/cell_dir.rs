@@ -52,6 +52,10 @@ impl CellDir {
     pub fn objects(&self) -> PathBuf {
         self.predictions().join("objects.parquet")
     }
+    /// Folder of the looks inside ([`crate::Probes`]).
+    pub fn probes(&self) -> PathBuf {
+        self.path.join("probes")
+    }
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }

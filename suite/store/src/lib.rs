@@ -8,6 +8,7 @@
 //! <out>/<cell>/history.parquet      losses, learning rates, ... against the step                           history
 //! <out>/<cell>/predictions/         class scores per image and matched detections (parquet),               predictions,
 //!                                   COCO results (JSON)                                                    matches
+//! <out>/<cell>/probes/              looks inside the cell: experts, routing, gradients, errors, pictures          probes
 //! <out>/<cell>/checkpoints/         owned by whoever trains
 //!
 //! <stored>/baseline.json, *.parquet the finished cells of a run in few and small files, to be kept under git  baseline
@@ -28,6 +29,7 @@ mod keys;
 mod lock;
 mod matches;
 mod predictions;
+mod probes;
 mod progress;
 mod record;
 mod record_file;
@@ -46,6 +48,10 @@ pub use keys::{canonical_json, cell_key, protocol_key};
 pub use lock::{RunLock, is_locked, lock};
 pub use matches::{DetectionMatches, MatchedDetection, ObjectCount, read_matches, write_matches};
 pub use predictions::{ClassificationPrediction, TOP, read_classification, write_classification};
+pub use probes::{
+    ClassName, DetectionError, ExpertUse, FeatureSimilarity, GalleryImage, GradientPair, Outlined, PatchLayer, Place,
+    Probes, RoutedImage, RoutingChange,
+};
 pub use progress::{Progress, read_progress, remove_progress, write_progress};
 pub use record::{
     CellId, ClassificationMetrics, CocoStats, DataSummary, DetectionMetrics, Environment, Metrics, Record,

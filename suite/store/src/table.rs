@@ -1,5 +1,6 @@
 //! Tables as parquet files. The only room that knows how polars reads and writes them; it may not know what a column means.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -36,6 +37,47 @@ pub(crate) fn read_or<T>(
         detail: e.to_string(),
         mend,
     })
+}
+
+/// Writes columns of several parts one below the other, each row with the number of its part in front (`of`).
+pub(crate) fn write_parts(path: &Path, parts: impl Iterator<Item = Vec<Column>>) -> Result<()> {
+    let mut whole: Vec<Column> = Vec::new();
+    for (number, part) in parts.enumerate() {
+        let height = part.first().map_or(0, Column::len);
+        let mut columns = vec![Column::new("of".into(), vec![number as u32; height])];
+        columns.extend(part);
+        if whole.is_empty() {
+            whole = columns;
+            continue;
+        }
+        for (all, more) in whole.iter_mut().zip(&columns) {
+            all.append(more).map_err(|e| Error::Table { path: path.to_owned(), detail: e.to_string() })?;
+        }
+    }
+    write(path, whole)
+}
+
+/// The parts of a table that [`write_parts`] wrote, by number.
+pub(crate) fn sets_of<T>(
+    frame: &DataFrame,
+    rows: impl Fn(&DataFrame) -> PolarsResult<T>,
+) -> PolarsResult<BTreeMap<u32, T>> {
+    let mut sets = BTreeMap::new();
+    if frame.width() == 0 {
+        return Ok(sets);
+    }
+    let numbers: Vec<u32> = full(frame, "of")?.u32()?.iter().flatten().collect();
+    let mut begin = 0;
+    while begin < numbers.len() {
+        let length = numbers[begin..].iter().take_while(|number| **number == numbers[begin]).count();
+        let part = rows(&frame.slice(begin as i64, length))?;
+        polars_ensure!(
+            sets.insert(numbers[begin], part).is_none(),
+            ComputeError: "the rows of {} are not together", numbers[begin]
+        );
+        begin += length;
+    }
+    Ok(sets)
 }
 
 /// A column of texts without nulls.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use adamv_store::{
     BASELINE_VERSION, Baseline, BaselineCell, ClassificationPrediction, DetectionMatches, Error, Gates, History,
-    Manifest, MatchedDetection, ObjectCount,
+    Manifest, MatchedDetection, ObjectCount, Probes,
 };
 use fixture::record;
 use polars::prelude::*;
@@ -48,6 +48,7 @@ fn cell(system: &str, seed: u64) -> BaselineCell {
         classification: classification.collect(),
         matches: Some(DetectionMatches { images: vec![2, 5, 9], objects, detections }),
         history,
+        probes: Probes::default(),
     }
 }
 
