@@ -84,7 +84,16 @@ fn same_bits(system: &str, kills: usize, more: &str) -> Vec<Option<Vec<u64>>> {
     positions.dedup();
     assert!(positions.len() > kills / 2, "kills came after too few different checkpoints: {positions:?}");
     adamv(dir, &arguments("killed")).expect(0);
-    for file in ["checkpoints/final.safetensors", "predictions/detection.json", "predictions/classification.parquet"] {
+    let mut files =
+        vec!["checkpoints/final.safetensors", "predictions/detection.json", "predictions/classification.parquet"];
+    files.push("probes/errors.parquet");
+    if system != "stl" {
+        files.push("probes/gradients.parquet");
+    }
+    if system == "adamv-moe" {
+        files.extend(["probes/routing_changes.parquet", "probes/expert_use.parquet", "probes/routed_images.parquet"]);
+    }
+    for file in files {
         let read = |out: &str| fs::read(dir.join(out).join(&name).join(file)).unwrap();
         assert!(read("whole") == read("killed"), "{system}: {file} differs after {kills} kills");
     }

@@ -32,7 +32,7 @@ pub mod task;
 
 pub use batch::{ClassificationBatch, DetectionBatch};
 pub use check::{CheckReport, check};
-pub use coco::DetectionDataset;
+pub use coco::{DetectionDataset, Object};
 pub use config::{
     ClassificationOptions, CocoPaths, DataConfig, DetectionOptions, ImagenetPaths, OnBadSample, RandAugmentOptions,
     ScenesConfig, Sprites,

@@ -60,6 +60,16 @@ struct Instance {
     shape: Shape,
 }
 
+/// A ground truth with its mask, in the image's own pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// From 0.
+    pub label: usize,
+    /// `x y w h`.
+    pub bbox: [f64; 4],
+    pub mask: Rle,
+}
+
 /// An instance's mask as its file gives it. Polygons are kept as such: they are smaller, and only a sample's are
 /// rasterised.
 #[derive(Debug)]
@@ -279,6 +289,21 @@ impl DetectionDataset {
             digest.number(entry.bytes);
         }
         digest.finish()
+    }
+
+    /// The objects of an image, in the order of its file; no crowds.
+    ///
+    /// # Errors
+    /// A mask that doesn't decode.
+    pub fn objects(&self, index: usize) -> Result<Vec<Object>, Error> {
+        let entry = &self.entries[index];
+        let [height, width] = entry.record.size();
+        let object = |instance: &Instance| {
+            let mask = instance.shape.to_rle(height, width);
+            let mask = mask.map_err(|e| Error::data(&self.annotations, e.to_string(), "Mend the mask"))?.into_owned();
+            Ok(Object { label: instance.label, bbox: instance.bbox, mask })
+        };
+        entry.instances.iter().map(object).collect()
     }
 
     /// Where an image lies, and its size in bytes.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use adamv_engine::CellConfig;
+use adamv_engine::ProbesConfig;
 use adamv_engine::config::EvaluationConfig;
 use adamv_models::systems::preset;
 use serde::Serialize;
@@ -69,6 +70,7 @@ fn resolve(suite: &Suite, sets: &[Override], place: &Place) -> Result<CellConfig
         plain(&model)?,
         plain(&training)?,
         plain(&EvaluationConfig::default())?,
+        plain(&ProbesConfig::default())?,
     ]) {
         config[*part] = defaults;
         if let Some(written) = suite.raw.get(part).filter(|written| !written.is_null()) {

@@ -8,7 +8,7 @@ use crate::nearest::nearest;
 use crate::yaml;
 
 /// The parts of a cell's configuration that may be changed by path.
-pub const PARTS: [&str; 4] = ["data", "model", "training", "evaluation"];
+pub const PARTS: [&str; 5] = ["data", "model", "training", "evaluation", "probes"];
 
 /// One change: a dotted path and its new value.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use adamv_datasets::DataConfig;
+use adamv_engine::ProbesConfig;
 use adamv_engine::config::{EvaluationConfig, TrainingConfig};
 use adamv_models::config::{BACKBONES, ModelConfig};
 use adamv_models::systems::SYSTEMS;
@@ -36,7 +37,7 @@ pub struct SuiteFile {
     pub systems: Vec<String>,
     pub backbones: Vec<String>,
     pub seeds: Vec<u64>,
-    /// Only read for its errors, as are the next three: what counts is `raw`, which says what was written and what wasn't.
+    /// Only read for its errors, as are the next four: what counts is `raw`, which says what was written and what wasn't.
     #[serde(rename = "data")]
     _data: DataConfig,
     /// A part of the model's configuration, laid over the preset of the cell's backbone.
@@ -46,6 +47,8 @@ pub struct SuiteFile {
     _training: TrainingConfig,
     #[serde(default, rename = "evaluation")]
     _evaluation: EvaluationConfig,
+    #[serde(default, rename = "probes")]
+    _probes: ProbesConfig,
     /// How large a difference matters to `compare`, in percentage points.
     #[serde(default)]
     pub gates: Gates,

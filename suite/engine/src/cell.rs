@@ -11,7 +11,7 @@ use adamv_models::config::InputsConfig;
 use adamv_models::cost::Cost;
 use adamv_models::systems::{self, System};
 use adamv_store::{
-    CellDir, CellId, Record, SCHEMA_VERSION, Status, TaskCost, Timing, cell_key, now_rfc3339, protocol_key,
+    CellDir, CellId, Probes, Record, SCHEMA_VERSION, Status, TaskCost, Timing, cell_key, now_rfc3339, protocol_key,
 };
 use serde_json::{Value, json};
 use tch::Device;
@@ -22,6 +22,7 @@ use crate::data::{self, CellData, ClassNames};
 use crate::environment;
 use crate::error::{EngineError, guarded};
 use crate::evaluate::Evaluator;
+use crate::probes::Look;
 use crate::progress::Progress;
 use crate::train::Trainer;
 
@@ -109,12 +110,16 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
         prefetch: config.data.prefetch,
         device,
     };
-    let evaluated = evaluator.run(&data, progress)?;
+    let evaluated = evaluator.run(&data, Look::new(config, &*system, &data), progress)?;
     let evaluate_seconds = clock.elapsed().as_secs_f64();
     adamv_store::write_classification(&cell.classification_predictions(), &evaluated.classes)?;
     let results = serde_json::to_vec(&evaluated.detections).map_err(|e| EngineError::Internal(e.to_string()))?;
     adamv_store::write_bytes_atomic(&cell.detection_predictions(), &results)?;
     adamv_store::write_matches(&cell, &evaluated.matches)?;
+    if let Some(seen) = evaluated.probes {
+        let Probes { routing_changes, gradients, .. } = Probes::read(&cell.probes())?;
+        Probes { routing_changes, gradients, ..seen }.write(&cell.probes())?;
+    }
 
     // Record
     let evaluated_images = (data.classification.val.len() + data.detection.val.len()) as f64;
@@ -166,7 +171,12 @@ fn key(config: &CellConfig, fingerprints: &[&str]) -> Result<String, EngineError
     if let Some(scenes) = &mut config.data.scenes {
         scenes.fashion_mnist = None;
     }
-    Ok(cell_key(&json!({ "config": resolved(&config)?, "data": fingerprints })))
+    let mut config = resolved(&config)?;
+    // Looking changes no result.
+    if let Some(parts) = config.as_object_mut() {
+        parts.remove("probes");
+    }
+    Ok(cell_key(&json!({ "config": config, "data": fingerprints })))
 }
 
 /// The key that a cell of this configuration has with its data as it is now; `None` for scenes, which are made once a

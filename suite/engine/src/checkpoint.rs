@@ -102,13 +102,13 @@ impl Checkpoints {
         Ok(Some(position))
     }
 
-    /// Writes a checkpoint; afterwards the files of earlier ones are removed. Without `optimizer`: between two phases;
-    /// with `done`: after the last.
+    /// Writes a checkpoint; afterwards the files of earlier ones are removed. Without `state` (that of the optimizer and whatever
+    /// else goes on within a phase): between two phases; with `done`: after the last.
     pub fn save(
         &self,
         position: &mut Position,
         params: &Params,
-        optimizer: Option<&Optimizer>,
+        state: Option<BTreeMap<String, Tensor>>,
         device: Device,
         done: bool,
     ) -> Result<(), EngineError> {
@@ -118,7 +118,7 @@ impl Checkpoints {
         let all = params.iter().map(|p| (p.name.as_str(), &p.tensor));
         write_bytes_atomic(&self.dir.join(&position.weights), &weights::to_bytes(all)?)?;
         if let Some(file) = &position.state {
-            let mut state = optimizer.map(Optimizer::state).unwrap_or_default();
+            let mut state = state.unwrap_or_default();
             for (name, device) in generators(device) {
                 state.insert(name.into(), rng_state(device)?);
             }
@@ -139,14 +139,14 @@ impl Checkpoints {
         load(&self.dir.join(&position.weights), params)
     }
 
-    /// Puts the state of `position` into the optimizer (none between phases) and the generators.
+    /// Puts the state of `position` into the optimizer (none between phases) and the generators, and returns all of it by name.
     pub fn load_state(
         &self,
         position: &Position,
         optimizer: Option<&Optimizer>,
         device: Device,
-    ) -> Result<(), EngineError> {
-        let Some(file) = &position.state else { return Ok(()) };
+    ) -> Result<BTreeMap<String, Tensor>, EngineError> {
+        let Some(file) = &position.state else { return Ok(BTreeMap::new()) };
         let path = self.dir.join(file);
         let saved = weights::read(&path)?;
         let named = |name: &str| {
@@ -163,7 +163,7 @@ impl Checkpoints {
         for (name, device) in generators(device) {
             set_rng_state(device, named(name)?)?;
         }
-        Ok(())
+        Ok(saved)
     }
 
     /// Removes what no longer belongs to `position`.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aes::AesConfig;
 use crate::error::EngineError;
+use crate::probes::ProbesConfig;
 
 /// Arithmetic of the forward and backward pass; weights and optimizer state are always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +186,8 @@ pub struct CellConfig {
     pub model: ModelConfig,
     pub training: TrainingConfig,
     pub evaluation: EvaluationConfig,
+    #[serde(default)]
+    pub probes: ProbesConfig,
 }
 
 impl CellConfig {
@@ -198,7 +201,8 @@ impl CellConfig {
             check(model.backbone.moe.is_some(), "training.aes", "a value", &none)?;
             aes.validate(self.training.joint.steps)?;
         }
-        self.evaluation.validate()
+        self.evaluation.validate()?;
+        self.probes.validate()
     }
 
     /// How `system` is trained where nothing is said of it.
@@ -209,7 +213,7 @@ impl CellConfig {
     }
 }
 
-fn check(ok: bool, key: &str, value: impl ToString, range: &str) -> Result<(), EngineError> {
+pub(crate) fn check(ok: bool, key: &str, value: impl ToString, range: &str) -> Result<(), EngineError> {
     if ok {
         return Ok(());
     }

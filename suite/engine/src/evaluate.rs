@@ -11,11 +11,11 @@ use adamv_metrics::{
 use adamv_models::detection::Limits;
 use adamv_models::detection::results::Detection as Found;
 use adamv_models::systems::System;
-use adamv_models::vit::Mode;
+use adamv_models::vit::{Intermediates, Mode};
 use adamv_native::autocast_bf16;
 use adamv_store::{
     ClassificationMetrics, ClassificationPrediction, CocoStats, DetectionMatches, DetectionMetrics, MatchedDetection,
-    Metrics, ObjectCount,
+    Metrics, ObjectCount, Probes,
 };
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
@@ -24,6 +24,7 @@ use crate::batch;
 use crate::config::{EvaluationConfig, Precision};
 use crate::data::CellData;
 use crate::error::EngineError;
+use crate::probes::Look;
 use crate::progress::Progress;
 
 /// Runs a trained system over images.
@@ -41,22 +42,33 @@ pub struct Evaluated {
     pub classes: Vec<ClassificationPrediction>,
     pub detections: Vec<Detection>,
     pub matches: DetectionMatches,
+    /// None where nothing looked.
+    pub probes: Option<Probes>,
 }
 
 /// Side of a predicted mask.
 const MASK: usize = adamv_models::detection::mask_head::MASK as usize;
 
 impl Evaluator<'_> {
-    /// Evaluates both tasks.
-    pub fn run(&self, data: &CellData, progress: &mut dyn Progress) -> Result<Evaluated, EngineError> {
-        let classes = self.classify(data, progress)?;
+    /// Evaluates both tasks; `look` sees what is run.
+    pub fn run(
+        &self,
+        data: &CellData,
+        mut look: Option<Look>,
+        progress: &mut dyn Progress,
+    ) -> Result<Evaluated, EngineError> {
+        let classes = self.classify(data, &mut look, progress)?;
         let top = accuracy(&classes)?;
         let val = &data.detection.val;
-        let (detections, seen) = self.detect(val, progress)?;
-        let truth = GroundTruth::from_json(&val.ground_truth_json()?, val.annotations_path())?;
-        let (detection, matches) = score(truth.only(&seen), &detections)?;
+        let (detections, seen) = self.detect(val, &mut look, progress)?;
+        let truth = GroundTruth::from_json(&val.ground_truth_json()?, val.annotations_path())?.only(&seen);
+        let boxes = Hotcoco.diagnose(&truth, &detections, IouType::Bbox)?;
+        let masks = Hotcoco.diagnose(&truth, &detections, IouType::Segm)?;
         let classification = ClassificationMetrics { top1: top.top1, top5: top.top5, images: top.images as u64 };
+        let images = truth.image_ids().len() as u64;
+        let detection = DetectionMetrics { images, bbox: stats(&boxes.stats), segm: stats(&masks.stats) };
         let metrics = Metrics { classification: Some(classification), detection: Some(detection) };
+        let probes = look.map(|look| look.finish(&boxes, &masks, &detections)).transpose()?;
         let classes = classes
             .into_iter()
             .map(|p| ClassificationPrediction {
@@ -65,18 +77,28 @@ impl Evaluator<'_> {
                 best: p.classes.into_iter().zip(p.scores).collect(),
             })
             .collect();
-        Ok(Evaluated { metrics, classes, detections, matches })
+        Ok(Evaluated { metrics, classes, detections, matches: together(boxes.matches, &masks.matches)?, probes })
     }
 
     /// The five best classes of every validation image.
-    fn classify(&self, data: &CellData, progress: &mut dyn Progress) -> Result<Vec<ClassPrediction>, EngineError> {
+    fn classify(
+        &self,
+        data: &CellData,
+        look: &mut Option<Look>,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<ClassPrediction>, EngineError> {
         let val = &data.classification.val;
         progress.phase("evaluate classification", 0, val.len() as u64);
         let mut predictions = Vec::with_capacity(val.len());
         for batch in Loader::eval(Arc::clone(val), self.config.batch.classification, self.prefetch) {
             let mut batch = batch?;
-            let (images, _) = batch::classification(&mut batch, self.device)?;
-            for (best, &index) in self.best_classes(&images)?.into_iter().zip(&batch.indices) {
+            let kept = look.as_ref().map(|look| look.of_classification(&batch)).transpose()?;
+            let (images, labels) = batch::classification(&mut batch, self.device)?;
+            let (best, out) = self.best_classes(&images)?;
+            if let Some((look, kept)) = look.as_mut().zip(kept) {
+                look.classified(&labels, kept, &out)?;
+            }
+            for (best, &index) in best.into_iter().zip(&batch.indices) {
                 let (classes, scores) = best.into_iter().unzip();
                 let image = val.image_name(index).to_owned();
                 predictions.push(ClassPrediction { image, label: val.label(index) as u32, classes, scores });
@@ -86,16 +108,17 @@ impl Evaluator<'_> {
         Ok(predictions)
     }
 
-    /// Class and probability of the (up to) five best classes of each image `[B,3,Y,X]`, best first.
-    pub fn best_classes(&self, images: &Tensor) -> Result<Vec<Vec<(u32, f32)>>, EngineError> {
-        let logits = self.autocast(|| tch::no_grad(|| self.system.classify(images, Mode::Evaluate).0))?;
+    /// Class and probability of the (up to) five best classes of each image `[B,3,Y,X]`, best first, and what was computed on
+    /// the way.
+    pub fn best_classes(&self, images: &Tensor) -> Result<(Vec<Vec<(u32, f32)>>, Intermediates), EngineError> {
+        let (logits, out) = self.autocast(|| tch::no_grad(|| self.system.classify(images, Mode::Evaluate)))?;
         let probabilities = logits.softmax(-1, Kind::Float);
         let count = probabilities.size()[1].min(5);
         let (scores, classes) = probabilities.topk(count, 1, true, true);
         let scores = Vec::<f32>::try_from(scores.to_device(Device::Cpu).contiguous().view([-1]))?;
         let classes = Vec::<i64>::try_from(classes.to_device(Device::Cpu).contiguous().view([-1]))?;
         let pairs: Vec<(u32, f32)> = classes.into_iter().map(|c| c as u32).zip(scores).collect();
-        Ok(pairs.chunks(count as usize).map(<[_]>::to_vec).collect())
+        Ok((pairs.chunks(count as usize).map(<[_]>::to_vec).collect(), out))
     }
 
     /// Detections of every image, in the images' own pixels, as COCO results; and which images were seen: with
@@ -103,27 +126,38 @@ impl Evaluator<'_> {
     fn detect(
         &self,
         val: &Arc<DetectionDataset>,
+        look: &mut Option<Look>,
         progress: &mut dyn Progress,
     ) -> Result<(Vec<Detection>, HashSet<u64>), EngineError> {
         progress.phase("evaluate detection", 0, val.len() as u64);
         let (mut detections, mut seen) = (Vec::new(), HashSet::new());
         for batch in Loader::eval(Arc::clone(val), self.config.batch.detection, self.prefetch) {
             let mut batch = batch?;
-            detections.extend(self.detect_batch(&mut batch, val.category_ids())?);
+            let kept = look.as_ref().map(|look| look.of_detection(&batch)).transpose()?;
+            let (found, out) = self.detect_batch(&mut batch, val.category_ids())?;
+            detections.extend(found);
+            if let Some((look, kept)) = look.as_mut().zip(kept) {
+                look.detected(&batch, kept, &out)?;
+            }
             seen.extend(&batch.image_ids);
             progress.step(seen.len() as u64, "");
         }
         Ok((detections, seen))
     }
 
-    /// Detections of a batch, in the images' own pixels, as COCO results. Takes the pixels out of it.
-    pub fn detect_batch(&self, batch: &mut DetectionBatch, categories: &[u64]) -> Result<Vec<Detection>, EngineError> {
+    /// Detections of a batch, in the images' own pixels, as COCO results, and what was computed on the way. Takes the pixels out
+    /// of it.
+    pub fn detect_batch(
+        &self,
+        batch: &mut DetectionBatch,
+        categories: &[u64],
+    ) -> Result<(Vec<Detection>, Intermediates), EngineError> {
         let images = batch::images(std::mem::take(&mut batch.images), batch.image_size, self.device)?;
         let limits = Limits { score: self.config.score_threshold, nms: self.config.nms, count: self.config.detections };
-        let found = self.autocast(|| {
+        let (found, out) = self.autocast(|| {
             tch::no_grad(|| {
-                let (map, _) = self.system.feature_map(&images, Mode::Evaluate);
-                self.system.detector().detect(&map, &limits)
+                let (map, out) = self.system.feature_map(&images, Mode::Evaluate);
+                (self.system.detector().detect(&map, &limits), out)
             })
         })?;
         let flat: Vec<_> = found.iter().enumerate().flat_map(|(i, image)| image.iter().map(move |d| (i, d))).collect();
@@ -131,7 +165,7 @@ impl Evaluator<'_> {
             .into_par_iter()
             .map(|(i, d)| to_image(d, batch.scales[i], batch.sizes[i], batch.image_ids[i], categories[d.label]))
             .collect();
-        Ok(results?.into_iter().flatten().collect())
+        Ok((results?.into_iter().flatten().collect(), out))
     }
 
     fn autocast<T>(&self, f: impl FnOnce() -> T) -> Result<T, EngineError> {
@@ -164,30 +198,23 @@ fn to_image(
     }))
 }
 
-/// AP of boxes and masks against the annotations of a validation split, over the images that were seen, and what was matched.
-fn score(truth: GroundTruth, detections: &[Detection]) -> Result<(DetectionMetrics, DetectionMatches), EngineError> {
-    let evaluate = |kind| -> Result<(CocoStats, Matches), EngineError> {
-        let (stats, matches) = Hotcoco.evaluate_matches(&truth, detections, kind)?;
-        let [ap, ap50, ap75, aps, apm, apl, ar1, ar10, ar100, ars, arm, arl] = stats.values();
-        let stats = CocoStats {
-            AP: ap,
-            AP50: ap50,
-            AP75: ap75,
-            APs: aps,
-            APm: apm,
-            APl: apl,
-            AR1: ar1,
-            AR10: ar10,
-            AR100: ar100,
-            ARs: ars,
-            ARm: arm,
-            ARl: arl,
-        };
-        Ok((stats, matches))
-    };
-    let images = truth.image_ids().len() as u64;
-    let ((bbox, boxes), (segm, masks)) = (evaluate(IouType::Bbox)?, evaluate(IouType::Segm)?);
-    Ok((DetectionMetrics { images, bbox, segm }, together(boxes, &masks)?))
+/// As records have it.
+fn stats(stats: &adamv_metrics::CocoStats) -> CocoStats {
+    let [ap, ap50, ap75, aps, apm, apl, ar1, ar10, ar100, ars, arm, arl] = stats.values();
+    CocoStats {
+        AP: ap,
+        AP50: ap50,
+        AP75: ap75,
+        APs: aps,
+        APm: apm,
+        APl: apl,
+        AR1: ar1,
+        AR10: ar10,
+        AR100: ar100,
+        ARs: ars,
+        ARm: arm,
+        ARl: arl,
+    }
 }
 
 /// Both kinds of matches of the same detections, row by row.

@@ -84,7 +84,8 @@ pub fn features(
         });
         let mut written = Vec::from([("pooled".to_owned(), pooled), ("tokens".to_owned(), tokens)]);
         let scalar = |tensor: Tensor| if tensor.dim() == 0 { tensor.unsqueeze(0) } else { tensor };
-        let routing = computed.into_iter().filter(|(name, _)| !name.starts_with("blocks."));
+        let inner = ["blocks.", "router_features."];
+        let routing = computed.into_iter().filter(|(name, _)| !inner.iter().any(|part| name.starts_with(part)));
         written.extend(routing.map(|(name, tensor)| (name, scalar(tensor))));
         write_bytes_atomic(out, &weights::to_bytes(written.iter().map(|(name, tensor)| (name.as_str(), tensor)))?)?;
         Ok(())

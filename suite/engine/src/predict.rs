@@ -84,14 +84,14 @@ fn run(
     for (i, path) in files.iter().enumerate() {
         let (pixels, mut batch) = inputs(path, i as u64 + 1, &config.data, &config.model.inputs)?;
         let side = config.model.inputs.of(Task::Classification).image_size;
-        let best = evaluator.best_classes(&batch::images(pixels, side, device)?)?.remove(0);
+        let best = evaluator.best_classes(&batch::images(pixels, side, device)?)?.0.remove(0);
         let image = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         listed.push(json!({ "id": i + 1, "file_name": image }));
         let class =
             |&(label, score): &(u32, f32)| json!({ "class": names.classification[label as usize], "score": score });
         winners.push(best[0]);
         predictions.push(json!({ "image": image, "best": best.iter().map(class).collect::<Vec<_>>() }));
-        detections.extend(evaluator.detect_batch(&mut batch, &categories)?);
+        detections.extend(evaluator.detect_batch(&mut batch, &categories)?.0);
     }
     std::fs::create_dir_all(out).map_err(|e| adamv_store::Error::io("make the folder", out, e))?;
     let category = |(id, name): &(u64, String)| json!({ "id": id, "name": name });

@@ -22,6 +22,7 @@ use crate::experts::{Collapse, ExpertUse};
 use crate::guard::Guard;
 use crate::indicators::Scores;
 use crate::optimizer::Optimizer;
+use crate::probes::TrainingProbes;
 use crate::progress::Progress;
 use crate::schedule::learning_rate;
 
@@ -73,14 +74,21 @@ impl Trainer<'_> {
         self.data.restore_skipped(&position.skipped);
         let phases = self.system.phases(self.config.training.two_stages);
         self.use_experts(position.aes.as_ref())?;
+        let looked_at = (self.system, self.data, self.device);
+        let at = (position.phase, position.step);
+        let resume = |config| TrainingProbes::resume(config, looked_at, &self.cell.probes(), phases, at);
+        let mut probes = Some(&self.config.probes).filter(|config| config.enabled).map(resume).transpose()?;
         while let Some(phase) = phases.get(position.phase) {
             if position.step == 0 {
                 position.aes = self.start_aes(phase)?;
             }
-            self.phase(phase, &mut position, &mut history, &checkpoints, progress)?;
+            self.phase(phase, &mut position, &mut history, &mut probes, &checkpoints, progress)?;
             position.phase += 1;
             position.step = 0;
             history.write(&self.cell.history())?;
+            if let Some(probes) = &probes {
+                probes.write(&self.cell.probes())?;
+            }
             let done = position.phase == phases.len();
             checkpoints.save(&mut position, self.system.params(), None, self.device, done)?;
         }
@@ -92,6 +100,7 @@ impl Trainer<'_> {
         phase: &Phase,
         position: &mut Position,
         history: &mut History,
+        probes: &mut Option<TrainingProbes>,
         checkpoints: &Checkpoints,
         progress: &mut dyn Progress,
     ) -> Result<(), EngineError> {
@@ -106,10 +115,11 @@ impl Trainer<'_> {
             }
         }
         let mut optimizer = Optimizer::new(trained.into_iter(), training, schedule.weight_decay, position.step);
-        if position.step > 0 {
-            checkpoints.load_state(position, Some(&optimizer), self.device)?;
-        } else {
-            checkpoints.load_state(position, None, self.device)?;
+        let resumed = if position.step > 0 { Some(&optimizer) } else { None };
+        let state = checkpoints.load_state(position, resumed, self.device)?;
+        let autocast = |f: &dyn Fn() -> Intermediates| self.autocast(f);
+        if let Some(probes) = probes {
+            probes.begin(phase, position.step, &state, autocast)?;
         }
 
         let mut sources: Vec<Source> =
@@ -132,6 +142,9 @@ impl Trainer<'_> {
                 let passed = self.forward(source, phase, step, log)?;
                 // One backward pass a task: its graph is freed before the next task's is built.
                 self.weighted(passed.task, &passed.terms).f_backward()?;
+                if let Some(probes) = probes.as_mut().filter(|_| log) {
+                    probes.after_backward(passed.task, step + 1, phase.name)?;
+                }
                 position.images += passed.samples.len() as u64;
                 samples.push((passed.task, passed.samples));
                 losses.extend(passed.terms);
@@ -163,6 +176,9 @@ impl Trainer<'_> {
                 }
                 progress.step(position.step, &format!("loss {loss:.3}"));
             }
+            if let Some(probes) = probes {
+                probes.after_step(position.step, last, phase.name, autocast)?;
+            }
             if adapt {
                 self.adapt(phase, position, history, progress)?;
                 // No step waited meanwhile, and the loaders filled up.
@@ -179,7 +195,12 @@ impl Trainer<'_> {
             }
             if save {
                 history.write(&self.cell.history())?;
-                checkpoints.save(position, self.system.params(), Some(&optimizer), self.device, false)?;
+                let mut state = optimizer.state();
+                if let Some(probes) = probes {
+                    probes.write(&self.cell.probes())?;
+                    state.extend(probes.state());
+                }
+                checkpoints.save(position, self.system.params(), Some(state), self.device, false)?;
             }
         }
         optimizer.adopt_average()

@@ -8,12 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use adamv_datasets::{DataConfig, ScenesConfig, Task};
 use adamv_engine::aes::AesConfig;
 use adamv_engine::{
-    CellConfig, Context, EngineError, EvaluationConfig, FeaturesBackbone, FeaturesConfig, Precision, Progress,
-    ScheduleConfig, TrainingConfig, features, predict, run_cell,
+    CellConfig, Context, EngineError, EvaluationConfig, FeaturesBackbone, FeaturesConfig, Precision, ProbesConfig,
+    Progress, ScheduleConfig, TrainingConfig, features, predict, run_cell,
 };
 use adamv_models::config::{Pool, TapsConfig, preset};
 use adamv_models::weights;
-use adamv_store::{CellDir, History, HistoryRow, Record, write_record};
+use adamv_store::{CellDir, History, HistoryRow, Probes, Record, write_record};
 use serde_json::json;
 use tch::Device;
 
@@ -55,6 +55,7 @@ fn tiny(system: &str) -> CellConfig {
             ..TrainingConfig::default()
         },
         evaluation: EvaluationConfig { score_threshold: 0.0, ..EvaluationConfig::default() },
+        probes: ProbesConfig { every: 4, images: 3, pictures: 2, ..ProbesConfig::default() },
     }
 }
 
@@ -142,7 +143,84 @@ fn a_resumed_cell_equals_an_uninterrupted_one_bit_for_bit() {
         };
         assert_eq!(history(&whole), history(&name), "{system}: histories differ");
         assert_eq!(record.timing.steps, resumed.timing.steps);
+        assert!(probes(root, &whole) == probes(root, &name), "{system}: probes differ");
     }
+}
+
+fn probes(root: &Path, name: &str) -> Probes {
+    Probes::read(&CellDir::new(root.join(name)).probes()).unwrap()
+}
+
+#[test]
+fn looking_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let mut config = adaptive();
+    let seen = run(root, "seen", &config, &mut ()).unwrap();
+    config.probes.enabled = false;
+    let unseen = run(root, "unseen", &config, &mut ()).unwrap();
+    assert!(final_weights(root, "seen") == final_weights(root, "unseen"), "weights differ");
+    assert_eq!((&seen.cell_key, &seen.metrics), (&unseen.cell_key, &unseen.metrics));
+    assert_eq!(probes(root, "unseen"), Probes::default());
+}
+
+#[test]
+fn a_cell_of_experts_is_looked_into() {
+    let root = tempfile::tempdir().unwrap();
+    let config = adaptive();
+    let record = run(root.path(), "cell", &config, &mut ()).unwrap();
+    let seen = probes(root.path(), "cell");
+
+    // Routing: the first stage has 7 steps, the joint phase 9; every fourth and the last are looked at.
+    let looks: BTreeSet<(&str, &str, u64)> =
+        seen.routing_changes.iter().map(|row| (&*row.phase, &*row.task, row.step)).collect();
+    let wanted = [
+        ("first-stage", "classification", 4),
+        ("first-stage", "classification", 7),
+        ("joint", "classification", 4),
+        ("joint", "classification", 8),
+        ("joint", "classification", 9),
+        ("joint", "detection", 4),
+        ("joint", "detection", 8),
+        ("joint", "detection", 9),
+    ];
+    assert_eq!(looks, BTreeSet::from(wanted));
+    assert!(seen.routing_changes.iter().all(|row| row.layer == 1 && (0.0..=1.0).contains(&row.distance)));
+    assert!(seen.routing_changes.iter().any(|row| row.distance > 0.0), "no token went elsewhere");
+
+    // Gradients: with each row of the history of the joint phase, on what both tasks use, never on a router or an embedding.
+    let steps: BTreeSet<u64> = seen.gradients.iter().map(|row| row.step).collect();
+    assert_eq!(steps, BTreeSet::from([2, 3, 4, 6, 8, 9]));
+    let own = |weight: &str| ["embed.", "head.", "detector.", "routers."].iter().any(|part| weight.contains(part));
+    assert!(seen.gradients.iter().all(|row| row.phase == "joint" && !own(&row.weight)));
+    let weights: BTreeSet<&str> = seen.gradients.iter().map(|row| &*row.weight).collect();
+    assert!(
+        ["norm.weight", "blocks.0.attn.qkv.weight", "blocks.1.moe.experts.fc1.weight"]
+            .iter()
+            .all(|w| weights.contains(w))
+    );
+    let bounded =
+        |row: &adamv_store::GradientPair| row.dot.abs() <= 1.000_001 * row.classification_norm * row.detection_norm;
+    assert!(seen.gradients.iter().all(bounded));
+    assert!(seen.gradients.iter().all(|row| row.classification_norm > 0.0 && row.detection_norm > 0.0));
+
+    // Every token of every validation image is sent to K experts.
+    for (cost, data) in record.cost.iter().zip(&record.data) {
+        let tokens = (32
+            / if cost.task == "detection" { 8 } else { config.model.inputs.classification.patch_size as u64 })
+        .pow(2);
+        let rows = || seen.expert_use.iter().filter(|row| row.task == cost.task);
+        let all: u64 = rows().filter(|row| row.class.is_none()).map(|row| row.pairs).sum();
+        assert_eq!(all, data.val_images * tokens * cost.k.unwrap(), "{}", cost.task);
+        let by_class: u64 = rows().filter(|row| row.class.is_some()).map(|row| row.pairs).sum();
+        assert!(if cost.task == "detection" { by_class > 0 } else { by_class == all }, "{by_class} of {all}");
+        assert_eq!(seen.similarities.iter().filter(|row| row.task == cost.task).count(), 8 * 8);
+        assert_eq!(seen.routed_images.iter().filter(|image| image.task == cost.task).count(), 2);
+        assert_eq!(seen.classes.iter().filter(|class| class.task == cost.task).count() as u64, data.classes);
+    }
+    assert_eq!(seen.gallery.len(), 4);
+    assert!(seen.gallery.iter().all(|image| !image.objects.is_empty() && image.width == 32));
+    assert_eq!(seen.errors.len(), 16);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! - [`coco`]: COCO ground truth and detections, their checks, the twelve numbers, and AP of a resample
 //!   of images.
 //! - [`mask`]: a dense mask as a COCO RLE string and back.
+//! - [`outline`]: a dense mask as outlines to draw.
 //! - [`paste`]: a predicted M x M mask put into its image, directly as RLE.
 //! - [`statistics`]: bootstrap, tests and intervals of paired comparisons.
 //!
@@ -16,15 +17,18 @@
 pub mod accuracy;
 pub mod coco;
 pub mod mask;
+pub mod outline;
 pub mod paste;
 pub mod statistics;
 
 pub use accuracy::{Accuracy, AccuracyError, ClassPrediction, accuracy};
 pub use coco::{
-    ApResampler, AveragePrecision, CocoEvaluator, CocoStats, Detection, EntryProblem, EvalError, GroundTruth, Hotcoco,
-    IouType, MatchedDetection, Matches, ObjectCount, THRESHOLDS, format_table, read_detections, validate,
+    ApResampler, AveragePrecision, CocoEvaluator, CocoStats, Detection, Diagnosis, EntryProblem, ErrorShare, EvalError,
+    GroundTruth, Hotcoco, IouType, MatchedDetection, Matches, ObjectCount, THRESHOLDS, format_table, read_detections,
+    validate,
 };
 pub use mask::{MaskError, RleString};
+pub use outline::outlines;
 pub use paste::paste_mask;
 pub use statistics::{
     BootstrapSummary, Component, TInterval, benjamini_hochberg, bootstrap, mcnemar, mean, minimum_detectable_effect,

@@ -21,7 +21,8 @@ pub enum Mode {
 
 /// What a forward pass computed on its way, by name, so that probes and tests never reach inside a model. `blocks.3`: the
 /// tokens after block 3. Of a MoE layer in block 3: `router_probs.3` `[B,N,E]`, the softmax without noise; `selected.3`
-/// `[B,N,K]` int64, best first; the scalars `importance_loss.3` and, if the router has noise, `load_loss.3`.
+/// `[B,N,K]` int64, best first; the scalars `importance_loss.3` and, if the router has noise, `load_loss.3`; in evaluation
+/// also `router_features.3` `[B,N,D]`, what the router saw.
 pub type Intermediates = BTreeMap<String, Tensor>;
 
 /// Patch embedding, class token if there is one, and position embedding of one task.
@@ -170,8 +171,8 @@ impl Block {
         }
     }
 
-    /// `[B·W,N,D]` -> same, and what routers decided; `windows` W lie side by side for each image and are dropped together.
-    fn forward(&self, x: &Tensor, windows: i64, route: Route, mode: Mode) -> (Tensor, Option<Routing>) {
+    /// `[B·W,N,D]` -> same, and what routers decided on which features; `windows` W lie side by side for each image and are dropped together.
+    fn forward(&self, x: &Tensor, windows: i64, route: Route, mode: Mode) -> (Tensor, Option<(Routing, Tensor)>) {
         let x = x + self.keep(self.attn.forward(&self.norm1.forward(x)), windows, mode);
         let normed = self.norm2.forward(&x);
         let (branch, routing) = match &self.feed_forward {
@@ -179,7 +180,7 @@ impl Block {
             FeedForward::Adapted(mlp) => (mlp.forward(&normed, route.task), None),
             FeedForward::Experts(moe) => {
                 let (branch, routing) = moe.forward(&normed, windows, route, mode);
-                (branch, Some(routing))
+                (branch, Some((routing, normed)))
             }
         };
         (x + self.keep(branch, windows, mode), routing)
@@ -236,7 +237,10 @@ impl Trunk {
             let (tokens, routing) = block.forward(&x, self.windows * self.windows, route, mode);
             x = tokens;
             out.insert(format!("blocks.{i}"), self.merge(&x));
-            if let Some(routing) = routing {
+            if let Some((routing, features)) = routing {
+                if mode == Mode::Evaluate {
+                    out.insert(format!("router_features.{i}"), self.merge(&features));
+                }
                 out.insert(format!("router_probs.{i}"), self.merge(&routing.probs));
                 out.insert(format!("selected.{i}"), self.merge(&routing.selected));
                 out.insert(format!("importance_loss.{i}"), routing.importance_loss);

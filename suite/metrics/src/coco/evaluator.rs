@@ -31,7 +31,42 @@ pub trait CocoEvaluator {
         detections: &[Detection],
         iou: IouType,
     ) -> Result<(CocoStats, Matches), EvalError>;
+
+    /// As [`CocoEvaluator::evaluate_matches`], and where AP50 is lost. Costs a matching across
+    /// categories.
+    ///
+    /// # Errors
+    /// Those of [`CocoEvaluator::evaluate`].
+    fn diagnose(&self, gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result<Diagnosis, EvalError>;
 }
+
+/// What an evaluation gives, and why it isn't better.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnosis {
+    pub stats: CocoStats,
+    pub matches: Matches,
+    /// In the order of [`ERRORS`].
+    pub errors: Vec<ErrorShare>,
+}
+
+/// What AP50 loses to one kind of error (TIDE: Bolya et al., ECCV 2020), with objects found at IoU 0.5
+/// and background below 0.1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ErrorShare {
+    /// One of [`ERRORS`].
+    pub kind: &'static str,
+    /// AP50 with every error of this kind mended, less AP50: 0 to 1.
+    pub delta_ap50: f64,
+    /// Detections; objects for `Miss`. None for the two sums, which have none of their own.
+    pub count: Option<u64>,
+}
+
+/// TIDE's kinds of errors: another class, a poor box, both, found twice, nothing there, not found; then
+/// all that is wrongly found, and all that isn't found.
+pub const ERRORS: [&str; 8] = ["Cls", "Loc", "Both", "Dupe", "Bkg", "Miss", "FP", "FN"];
+
+const FOUND_IOU: f64 = 0.5;
+const BACKGROUND_IOU: f64 = 0.1;
 
 /// hotcoco, equal to pycocotools bit for bit (`tests/coco_stats.rs`).
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +85,19 @@ impl CocoEvaluator for Hotcoco {
     ) -> Result<(CocoStats, Matches), EvalError> {
         let (stats, eval) = run(gt, detections, iou)?;
         Ok((stats, matches(gt, &eval)?))
+    }
+
+    fn diagnose(&self, gt: &GroundTruth, detections: &[Detection], iou: IouType) -> Result<Diagnosis, EvalError> {
+        let (stats, eval) = run(gt, detections, iou)?;
+        let tide =
+            eval.tide_errors(FOUND_IOU, BACKGROUND_IOU).map_err(|error| EvalError::Evaluator(error.to_string()))?;
+        let share = |kind: &'static str| {
+            let delta = tide.delta_ap.get(kind).copied();
+            let delta_ap50 = delta.ok_or_else(|| EvalError::Evaluator(format!("hotcoco gave no error {kind}")))?;
+            Ok(ErrorShare { kind, delta_ap50, count: tide.counts.get(kind).copied() })
+        };
+        let errors = ERRORS.into_iter().map(share).collect::<Result<_, EvalError>>()?;
+        Ok(Diagnosis { stats, matches: matches(gt, &eval)?, errors })
     }
 }
 

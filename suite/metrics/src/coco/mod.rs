@@ -30,7 +30,7 @@ pub mod stats;
 pub use check::validate;
 pub use detection::{Detection, IouType};
 pub use error::{EntryProblem, EvalError};
-pub use evaluator::{CocoEvaluator, Hotcoco};
+pub use evaluator::{CocoEvaluator, Diagnosis, ERRORS, ErrorShare, Hotcoco};
 pub use ground_truth::GroundTruth;
 pub use matches::{MatchedDetection, Matches, ObjectCount, THRESHOLDS};
 pub use precision::{ApResampler, AveragePrecision};

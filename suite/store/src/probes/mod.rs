@@ -28,6 +28,9 @@ pub use numbers::{ClassName, DetectionError, ExpertUse, FeatureSimilarity, Gradi
 use crate::error::{Error, Result};
 use crate::table;
 
+/// In place of a weight's name: all weights that both tasks use.
+const ALL_WEIGHTS: &str = "*";
+
 /// Everything that is known of the inside of a cell.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Probes {
@@ -69,14 +72,27 @@ impl Probes {
         })
     }
 
-    /// What is stored of it in a baseline: gradients rounded to f32; pictures only if asked for.
+    /// What is stored of it in a baseline: the gradients of a step on all shared weights together (`*`), rounded to f32; pictures only
+    /// if asked for.
     #[must_use]
     pub fn brief(mut self, pictures: bool) -> Self {
-        for pair in &mut self.gradients {
+        let mut whole: Vec<GradientPair> = Vec::new();
+        for pair in std::mem::take(&mut self.gradients) {
+            match whole.last_mut().filter(|last| (last.step, &last.phase) == (pair.step, &pair.phase)) {
+                Some(last) => {
+                    last.dot += pair.dot;
+                    last.classification_norm = last.classification_norm.hypot(pair.classification_norm);
+                    last.detection_norm = last.detection_norm.hypot(pair.detection_norm);
+                }
+                None => whole.push(GradientPair { weight: ALL_WEIGHTS.to_owned(), ..pair }),
+            }
+        }
+        for pair in &mut whole {
             for value in [&mut pair.dot, &mut pair.classification_norm, &mut pair.detection_norm] {
                 *value = f64::from(*value as f32);
             }
         }
+        self.gradients = whole;
         if !pictures {
             self.routed_images.clear();
             self.gallery.clear();

@@ -76,8 +76,8 @@ pub struct DetectionError {
     pub kind: String,
     /// AP50 with this kind mended, less AP50: 0 to 1.
     pub delta_ap50: f64,
-    /// Detections, or objects for `Miss` and `FN`.
-    pub count: u64,
+    /// Detections, or objects for `Miss`; None for `FP` and `FN`, which are sums.
+    pub count: Option<u64>,
 }
 
 impl Rows for ClassName {
@@ -213,7 +213,8 @@ impl Rows for DetectionError {
 
     fn from_frame(frame: &DataFrame) -> PolarsResult<Vec<Self>> {
         let (types, kinds) = (table::texts(frame, "iou_type")?, table::texts(frame, "kind")?);
-        let rows = types.into_iter().zip(kinds).zip(f64s(frame, "delta_ap50")?).zip(table::u64s(frame, "count")?);
+        let counts = frame.column("count")?.u64()?;
+        let rows = types.into_iter().zip(kinds).zip(f64s(frame, "delta_ap50")?).zip(counts.iter());
         Ok(rows.map(|(((iou_type, kind), delta_ap50), count)| Self { iou_type, kind, delta_ap50, count }).collect())
     }
 }
