@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use adamv_metrics::coco::ERRORS;
 use adamv_metrics::coco::read::detections_from_json;
 use adamv_metrics::{
     CocoEvaluator, CocoStats, Detection, GroundTruth, Hotcoco, IouType, format_table, read_detections, validate,
@@ -93,4 +94,26 @@ fn reads_the_other_real_instances() {
             assert_eq!(stats.ap, 0.0, "{}", path.display());
         }
     }
+}
+
+/// TIDE's errors against tidecv, the implementation of its authors (`golden/make_tide.py`).
+#[test]
+fn errors_are_tidecvs() {
+    let golden: Vec<Value> = serde_json::from_str(include_str!("golden/tide.json")).unwrap();
+    assert_eq!(golden.len(), 4);
+    let mut costly = 0;
+    for (number, case) in golden.iter().enumerate() {
+        let gt = GroundTruth::from_json(case["gt"].to_string().as_bytes(), Path::new("gt.json")).unwrap();
+        let detections =
+            detections_from_json(case["dt"].to_string().as_bytes(), Path::new("dt.json"), &gt, IouType::Bbox).unwrap();
+        let found = Hotcoco.diagnose(&gt, &detections, IouType::Bbox).unwrap();
+        assert_eq!((found.stats, found.matches), Hotcoco.evaluate_matches(&gt, &detections, IouType::Bbox).unwrap());
+        assert_eq!(found.errors.iter().map(|share| share.kind).collect::<Vec<_>>(), ERRORS);
+        for share in found.errors {
+            let want = case["errors"][share.kind].as_f64().unwrap();
+            assert!((share.delta_ap50 - want).abs() < 1e-9, "set {number}: {share:?}, tidecv {want}");
+            costly += usize::from(want > 0.0);
+        }
+    }
+    assert!(costly >= 4 * ERRORS.len() - 2, "only {costly} errors cost anything");
 }
