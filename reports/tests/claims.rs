@@ -6,6 +6,7 @@ mod fixture;
 use adamv_reports::claims::{Claim, ClaimVerdict, Claims, Judged, Published, System, Test, judge_claims};
 use adamv_reports::compare::{Source, SourceCell};
 use adamv_reports::{Metric, claims};
+use adamv_store::{GradientPair, RoutingChange};
 use drawn::{Random, SKILL, cell, classes, source};
 use fixture::id;
 
@@ -184,11 +185,68 @@ fn experts_from_the_end_of_the_history() {
 
 #[test]
 fn what_is_not_measured_is_not_run() {
-    let unmeasured = Test::Unmeasured { needs: "the cosine".into() };
-    let alone = judged(unmeasured.clone(), &[run()]);
-    assert_eq!((alone.verdict, alone.evidence[0].finding.as_str()), (ClaimVerdict::NotRun, "no record has the cosine"));
-    let both = judged(Test::All { tests: vec![better("adamv-moe", &["mtl-vit"]), unmeasured] }, &[run()]);
+    let conflict = Test::LessConflict { system: system("adamv-moe"), than: system("mtl-vit") };
+    for (test, finding) in [
+        (Test::Settles { system: system("adamv-moe") }, "no run has adamv-moe with routing looked at while it trained"),
+        (conflict.clone(), "no run has the gradients of both adamv-moe and mtl-vit with the same seed"),
+    ] {
+        let alone = judged(test, &[run()]);
+        assert_eq!((alone.verdict, alone.evidence[0].finding.as_str()), (ClaimVerdict::NotRun, finding));
+    }
+    let both = judged(Test::All { tests: vec![better("adamv-moe", &["mtl-vit"]), conflict] }, &[run()]);
     assert_eq!(both.verdict, ClaimVerdict::Undecided, "half of a claim is no support");
+}
+
+#[test]
+fn routing_settles_where_it_falls_in_both_layers() {
+    let with = |shallow: [f64; 3], deep: [[f64; 3]; 3]| {
+        let mut run = run();
+        for (cell, deep) in run.cells.iter_mut().zip(deep) {
+            for (layer, distances) in [(1, shallow), (3, deep)] {
+                for (step, distance) in (1..).zip(distances) {
+                    let (phase, task) = ("joint".to_owned(), "detection".to_owned());
+                    cell.probes.routing_changes.push(RoutingChange { step, phase, task, layer, distance });
+                }
+            }
+        }
+        judged(Test::Settles { system: system("adamv-moe") }, &[run])
+    };
+    let falling = [0.4, 0.3, 0.2];
+    let settled = with(falling, [[0.5, 0.4, 0.3]; 3]);
+    assert_eq!(settled.verdict, ClaimVerdict::Supported);
+    assert!(settled.evidence[0].finding.contains("seed 1: 0.400 to 0.200, mean 0.300 and 0.500 to 0.300, mean 0.400"));
+    // The deep layer doesn't settle; it moves less than the shallow one; one seed of three does.
+    assert_eq!(with(falling, [[0.5, 0.5, 0.5]; 3]).verdict, ClaimVerdict::Contradicted);
+    assert_eq!(with(falling, [[0.3, 0.2, 0.1]; 3]).verdict, ClaimVerdict::Contradicted);
+    assert_eq!(with(falling, [[0.5, 0.4, 0.3], [0.5; 3], [0.5; 3]]).verdict, ClaimVerdict::Undecided);
+}
+
+#[test]
+fn gradients_conflict_less_where_their_cosine_is_surely_higher() {
+    let with = |ours: [f64; 3], theirs: [f64; 3], seeds: usize| {
+        let mut run = run();
+        for (cells, cosines) in [(0..3, ours), (3..6, theirs)] {
+            for (cell, dot) in run.cells[cells].iter_mut().zip(cosines).take(seeds) {
+                cell.probes.gradients.push(GradientPair {
+                    step: 10,
+                    phase: "joint".into(),
+                    weight: "*".into(),
+                    dot,
+                    classification_norm: 1.0,
+                    detection_norm: 1.0,
+                });
+            }
+        }
+        judged(Test::LessConflict { system: system("adamv-moe"), than: system("mtl-vit") }, &[run])
+    };
+    let supported = with([0.21, 0.2, 0.19], [0.1, 0.1, 0.1], 3);
+    assert_eq!(supported.verdict, ClaimVerdict::Supported);
+    // Differences 0.11, 0.10, 0.09: mean 0.1, deviation 0.01, t(0.975, 2) = 4.303: 0.1 -+ 4.303 * 0.01 / sqrt(3).
+    let finding = &supported.evidence[0].finding;
+    assert!(finding.contains("(drawn, 3 seeds): 0.200 against 0.100, +0.100 [+0.075, +0.125]"), "{finding}");
+    assert_eq!(with([0.1, 0.1, 0.1], [0.21, 0.2, 0.19], 3).verdict, ClaimVerdict::Contradicted);
+    assert_eq!(with([0.2, 0.1, 0.0], [0.1, 0.1, 0.1], 3).verdict, ClaimVerdict::Undecided);
+    assert_eq!(with([0.21, 0.2, 0.19], [0.1, 0.1, 0.1], 1).verdict, ClaimVerdict::Undecided, "one seed judges nothing");
 }
 
 #[test]
@@ -198,7 +256,7 @@ fn markdown_of_judged_claims() {
     let claims = Claims {
         claims: vec![
             claim("one", better("adamv-moe", &["mtl-vit"])),
-            claim("two", Test::Unmeasured { needs: "*stars*".into() }),
+            claim("two", Test::Settles { system: system("*stars*") }),
         ],
     };
     let markdown = judge_claims(&claims, &[], &[run()], 200).unwrap().markdown().unwrap();
@@ -207,7 +265,7 @@ fn markdown_of_judged_claims() {
         "| The claim \\| one. | table &lt;1&gt; | **supported** |",
         "| not run |",
         "## two",
-        "- not run: no record has \\*stars\\*",
+        "- not run: no run has \\*stars\\* with routing",
     ] {
         assert!(markdown.contains(words), "no {words} in:\n{markdown}");
     }

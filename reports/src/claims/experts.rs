@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Evidence;
+use super::cells::by_cell;
 use super::file::System;
-use super::inequality::not_run;
-use super::{ClaimVerdict, Evidence};
 use crate::compare::{Source, SourceCell};
-use crate::group::first_seen;
 
 /// Shares by layer and task at the last step that has them, each summing to 1.
 type Loads = BTreeMap<u64, BTreeMap<String, Vec<f64>>>;
@@ -55,59 +54,22 @@ fn distance(loads: &Loads) -> Option<f64> {
     Some(distances.iter().sum::<f64>() / distances.len() as f64)
 }
 
+const NEEDS: &str = "the shares of its experts";
+
 pub(super) fn load(system: &System, at_most: f64, runs: &[Source]) -> Vec<Evidence> {
-    let finding = |values: &str| {
+    let ask = |cell: &SourceCell| imbalance(&loads(cell)).map(|value| (value <= at_most, format!("{value:.2}")));
+    by_cell(system, runs, NEEDS, ask, |values| {
         format!(
             "the largest share of an expert over both tasks is {values} of the uniform one (at most {at_most} asked)"
         )
-    };
-    by_cell(system, runs, imbalance, |value| value <= at_most, finding)
+    })
 }
 
 pub(super) fn preference(system: &System, at_least: f64, runs: &[Source]) -> Vec<Evidence> {
-    let finding =
-        |values: &str| format!("the distance between the tasks' shares is {values} (at least {at_least} asked)");
-    by_cell(system, runs, distance, |value| value >= at_least, finding)
-}
-
-/// A finding per run and backbone: the number of every seed, supported where each holds, contradicted where none does.
-fn by_cell(
-    system: &System,
-    runs: &[Source],
-    number: impl Fn(&Loads) -> Option<f64>,
-    holds: impl Fn(f64) -> bool,
-    finding: impl Fn(&str) -> String,
-) -> Vec<Evidence> {
-    let mut found = Vec::new();
-    for run in runs {
-        let ours = |cell: &&SourceCell| {
-            cell.done().is_some() && cell.id.system == system.system && cell.id.variant == system.variant
-        };
-        let cells: Vec<&SourceCell> = run.cells.iter().filter(ours).collect();
-        for backbone in first_seen(cells.iter().map(|cell| cell.id.backbone.as_str())) {
-            let values: Vec<f64> = cells
-                .iter()
-                .filter(|cell| cell.id.backbone == backbone)
-                .filter_map(|cell| number(&loads(cell)))
-                .collect();
-            if values.is_empty() {
-                continue;
-            }
-            let held = values.iter().filter(|value| holds(**value)).count();
-            let verdict = match held {
-                n if n == values.len() => ClaimVerdict::Supported,
-                0 => ClaimVerdict::Contradicted,
-                _ => ClaimVerdict::Undecided,
-            };
-            let texts: Vec<String> = values.iter().map(|value| format!("{value:.2}")).collect();
-            let finding = format!("{system} on {backbone} ({}): {}", run.name, finding(&texts.join(", ")));
-            found.push(Evidence { verdict, finding });
-        }
-    }
-    if found.is_empty() {
-        found.push(not_run(format!("no run has {system} with the shares of its experts")));
-    }
-    found
+    let ask = |cell: &SourceCell| distance(&loads(cell)).map(|value| (value >= at_least, format!("{value:.2}")));
+    by_cell(system, runs, NEEDS, ask, |values| {
+        format!("the distance between the tasks' shares is {values} (at least {at_least} asked)")
+    })
 }
 
 #[cfg(test)]

@@ -34,7 +34,8 @@ pub enum Test {
     ActivatesLess { system: System, task: String, than: String },
     Load { system: System, at_most: f64 },
     Preference { system: System, at_least: f64 },
-    Unmeasured { needs: String },
+    Settles { system: System },
+    LessConflict { system: System, than: System },
     All { tests: Vec<Test> },
 }
 

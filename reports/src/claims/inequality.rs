@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use adamv_store::Gates;
 
 use super::file::{Published, System, Test};
-use super::{ClaimVerdict, Evidence, experts};
+use super::{ClaimVerdict, Evidence, experts, gradients, routing};
 use crate::compare::{ApCache, CompareOptions, Question, Row, Source, Verdict, judge as adjust, rows_within};
 use crate::error::Result;
 use crate::group::{Metric, first_seen};
@@ -45,7 +45,8 @@ pub(super) fn judge(test: &Test, given: &Given<'_>) -> Result<Vec<Evidence>> {
         Test::ActivatesLess { system, task, than } => activates_less(system, task, than, given),
         Test::Load { system, at_most } => experts::load(system, *at_most, given.runs),
         Test::Preference { system, at_least } => experts::preference(system, *at_least, given.runs),
-        Test::Unmeasured { needs } => vec![not_run(format!("no record has {needs}"))],
+        Test::Settles { system } => routing::settles(system, given.runs),
+        Test::LessConflict { system, than } => gradients::less_conflict(system, than, given.runs),
         Test::All { tests } => {
             let mut all = Vec::new();
             for test in tests {

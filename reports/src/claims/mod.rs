@@ -3,9 +3,12 @@
 //! Architecture invariant: a claim is data (`baselines/claims.yaml`), what it needs is in the store, and a claim without evidence
 //! is *not run*, never supported.
 
+mod cells;
 mod experts;
 mod file;
+mod gradients;
 mod inequality;
+mod routing;
 mod text;
 
 use std::cell::RefCell;
