@@ -11,7 +11,8 @@ use adamv_models::config::InputsConfig;
 use adamv_models::cost::Cost;
 use adamv_models::systems::{self, System};
 use adamv_store::{
-    CellDir, CellId, Probes, Record, SCHEMA_VERSION, Status, TaskCost, Timing, cell_key, now_rfc3339, protocol_key,
+    CellDir, CellId, EventWriter, Metrics, Probes, Record, SCHEMA_VERSION, Status, TaskCost, Timing, cell_key,
+    now_rfc3339, now_seconds, protocol_key,
 };
 use serde_json::{Value, json};
 use tch::Device;
@@ -99,7 +100,8 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
 
     // Train
     let trainer = Trainer { config, system: &*system, data: &data, cell: &cell, device };
-    let trained = trainer.run(position, progress)?;
+    let mut events = EventWriter::open(cell.path(), position.steps, now_seconds())?;
+    let trained = trainer.run(position, &mut events, progress)?;
 
     // Evaluate
     let clock = Instant::now();
@@ -120,6 +122,8 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
         let Probes { routing_changes, gradients, .. } = Probes::read(&cell.probes())?;
         Probes { routing_changes, gradients, ..seen }.write(&cell.probes())?;
     }
+
+    events.scalars(trained.steps, &scores(&evaluated.metrics), now_seconds())?;
 
     // Record
     let evaluated_images = (data.classification.val.len() + data.detection.val.len()) as f64;
@@ -159,6 +163,16 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
         started_at: trained.started_at,
         finished_at: now_rfc3339(),
     })
+}
+
+/// What TensorBoard shows of the evaluation.
+fn scores(metrics: &Metrics) -> Vec<(String, f64)> {
+    let classification = metrics.classification.iter().map(|c| ("accuracy", c.top1));
+    let detection = metrics
+        .detection
+        .iter()
+        .flat_map(|d| [("AP", d.bbox.AP), ("AP50", d.bbox.AP50), ("AP75", d.bbox.AP75), ("APmask", d.segm.AP)]);
+    classification.chain(detection).map(|(name, value)| (format!("validation/{name}"), value)).collect()
 }
 
 fn resolved(config: &CellConfig) -> Result<Value, EngineError> {

@@ -10,7 +10,7 @@ use adamv_models::params::Param;
 use adamv_models::systems::{Phase, Stage, System};
 use adamv_models::vit::{Intermediates, Mode};
 use adamv_native::autocast_bf16;
-use adamv_store::{CellDir, History};
+use adamv_store::{CellDir, EventWriter, History, now_seconds};
 use tch::{Device, Kind, Tensor};
 
 use crate::batch;
@@ -68,7 +68,12 @@ enum Source {
 }
 
 impl Trainer<'_> {
-    pub fn run(&self, mut position: Position, progress: &mut dyn Progress) -> Result<Position, EngineError> {
+    pub fn run(
+        &self,
+        mut position: Position,
+        events: &mut EventWriter,
+        progress: &mut dyn Progress,
+    ) -> Result<Position, EngineError> {
         let checkpoints = Checkpoints::new(self.cell.checkpoints());
         let mut history = resume_history(&self.cell.history(), &position)?;
         self.data.restore_skipped(&position.skipped);
@@ -82,7 +87,7 @@ impl Trainer<'_> {
             if position.step == 0 {
                 position.aes = self.start_aes(phase)?;
             }
-            self.phase(phase, &mut position, &mut history, &mut probes, &checkpoints, progress)?;
+            self.phase(phase, &mut position, &mut history, &mut probes, events, &checkpoints, progress)?;
             position.phase += 1;
             position.step = 0;
             history.write(&self.cell.history())?;
@@ -101,6 +106,7 @@ impl Trainer<'_> {
         position: &mut Position,
         history: &mut History,
         probes: &mut Option<TrainingProbes>,
+        events: &mut EventWriter,
         checkpoints: &Checkpoints,
         progress: &mut dyn Progress,
     ) -> Result<(), EngineError> {
@@ -130,6 +136,7 @@ impl Trainer<'_> {
         let mut clock = Instant::now();
         let mut waited = self.waited(&sources);
         let (first, mut share) = (position.step, WaitShare::default());
+        let mut written = history.rows.len();
         for step in position.step..schedule.steps {
             let last = step + 1 == schedule.steps;
             let save = (step + 1).is_multiple_of(training.checkpoint_every) && !last;
@@ -183,6 +190,10 @@ impl Trainer<'_> {
                 self.adapt(phase, position, history, progress)?;
                 // No step waited meanwhile, and the loaders filled up.
                 share.take(self.waited(&sources));
+            }
+            if log {
+                events.rows(&history.rows[written..], position.steps - position.step, now_seconds())?;
+                written = history.rows.len();
             }
             if save || last {
                 position.train_seconds += clock.elapsed().as_secs_f64();

@@ -151,6 +151,84 @@ fn probes(root: &Path, name: &str) -> Probes {
     Probes::read(&CellDir::new(root.join(name)).probes()).unwrap()
 }
 
+/// Tag, step and value of every scalar in the only event file of a cell, in order. Of the fields that occur, all but those of scalars
+/// are passed over.
+fn events(root: &Path, name: &str) -> Vec<(String, u64, f32)> {
+    let entries = std::fs::read_dir(root.join(name)).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().contains("tfevents")).collect();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    let bytes = std::fs::read(file).unwrap();
+    let (mut rest, mut scalars) = (&bytes[..], Vec::new());
+    while !rest.is_empty() {
+        let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+        let event = fields(&rest[12..12 + length]);
+        rest = &rest[16 + length..];
+        let step = event.iter().find(|(field, _)| *field == 2).map_or(0, |(_, value)| varint(&mut &value[..]));
+        for (_, summary) in event.iter().filter(|(field, _)| *field == 5) {
+            for (_, value) in fields(summary) {
+                let value = fields(&value);
+                let tag = String::from_utf8(value[0].1.clone()).unwrap();
+                scalars.push((tag, step, f32::from_le_bytes(value[1].1[..].try_into().unwrap())));
+            }
+        }
+    }
+    scalars
+}
+
+/// The fields of a protobuf message: number and content.
+fn fields(mut message: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let mut found = Vec::new();
+    while !message.is_empty() {
+        let key = varint(&mut message);
+        let before = message;
+        let length = match key & 7 {
+            0 => {
+                let mut after = message;
+                varint(&mut after);
+                before.len() - after.len()
+            }
+            1 => 8,
+            5 => 4,
+            _ => varint(&mut message) as usize,
+        };
+        found.push((key >> 3, message[..length].to_vec()));
+        message = &message[length..];
+    }
+    found
+}
+
+fn varint(bytes: &mut &[u8]) -> u64 {
+    let (mut value, mut shift) = (0, 0);
+    loop {
+        let byte = bytes[0];
+        *bytes = &bytes[1..];
+        value |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte < 0x80 {
+            return value;
+        }
+    }
+}
+
+#[test]
+fn tensorboard_gets_the_history_and_the_scores() {
+    let root = tempfile::tempdir().unwrap();
+    let record = run(root.path(), "cell", &adaptive(), &mut ()).unwrap();
+    let mut wanted = Vec::new();
+    for row in History::read(&CellDir::new(root.path().join("cell")).history()).unwrap().rows {
+        // Seven steps of the first stage come before those of the joint phase.
+        let before = if row.phase == "joint" { 7 } else { 0 };
+        let tag = if row.task.is_empty() { row.metric } else { format!("{}/{}", row.task, row.metric) };
+        wanted.push((tag, before + row.step, row.value as f32));
+    }
+    let mut found = events(root.path(), "cell");
+    let scores = found.split_off(wanted.len());
+    assert_eq!(found, wanted);
+    let names = ["accuracy", "AP", "AP50", "AP75", "APmask"].map(|name| format!("validation/{name}"));
+    assert_eq!(scores.iter().map(|(tag, ..)| tag.clone()).collect::<Vec<_>>(), names);
+    assert_eq!((scores[0].1, scores[0].2), (16, record.metrics.classification.unwrap().top1 as f32));
+}
+
 #[test]
 fn looking_changes_nothing() {
     let root = tempfile::tempdir().unwrap();

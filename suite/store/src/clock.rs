@@ -1,10 +1,15 @@
-//! Points in time as text: RFC 3339, UTC, whole seconds.
+//! Points in time: as text (RFC 3339, UTC, whole seconds), and as seconds.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Now, e.g. `2026-03-26T14:05:09Z`.
 pub fn now_rfc3339() -> String {
     rfc3339(SystemTime::now())
+}
+
+/// Now, in seconds since 1970.
+pub fn now_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
 }
 
 /// `time` in UTC, cut to whole seconds; a time before 1970 becomes 1970.

@@ -6,6 +6,7 @@
 //! <out>/<cell>/record.json          the result; there once the cell is done, failed or skipped             record
 //! <out>/<cell>/progress.json        how far the cell is                                                    progress
 //! <out>/<cell>/history.parquet      losses, learning rates, ... against the step                           history
+//! <out>/<cell>/events.out.tfevents.* the history as TensorBoard reads it                                     events
 //! <out>/<cell>/predictions/         class scores per image and matched detections (parquet),               predictions,
 //!                                   COCO results (JSON)                                                    matches
 //! <out>/<cell>/probes/              looks inside the cell: experts, routing, gradients, errors, pictures          probes
@@ -23,6 +24,7 @@ mod cell_dir;
 mod clock;
 mod differences;
 mod error;
+mod events;
 mod gates;
 mod history;
 mod keys;
@@ -39,9 +41,10 @@ mod table;
 pub use atomic::{write_atomic, write_bytes_atomic};
 pub use baseline::{BASELINE_VERSION, Baseline, BaselineCell, Manifest};
 pub use cell_dir::{CellDir, cell_dir_name};
-pub use clock::{now_rfc3339, rfc3339};
+pub use clock::{now_rfc3339, now_seconds, rfc3339};
 pub use differences::{Difference, differences};
 pub use error::{Error, Result};
+pub use events::EventWriter;
 pub use gates::Gates;
 pub use history::{History, HistoryRow};
 pub use keys::{canonical_json, cell_key, protocol_key};
