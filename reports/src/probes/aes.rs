@@ -80,17 +80,11 @@ pub(super) fn topic(looked: &[Looked]) -> Result<Topic> {
             None => without.push(one),
         }
     }
-    let names = |has_experts: bool| -> Vec<&str> {
-        without.iter().filter(|one| one.has_experts == has_experts).map(|one| one.label.as_str()).collect()
+    let fixed: Vec<&str> = without.iter().filter(|one| one.has_experts).map(|one| one.label.as_str()).collect();
+    let absent = match fixed[..] {
+        [] => Vec::new(),
+        _ => vec![format!("K is fixed in {}: no adaptive expert selection.", list(&fixed))],
     };
-    let mut absent = Vec::new();
-    let (fixed, dense) = (names(true), names(false));
-    if !fixed.is_empty() {
-        absent.push(format!("K is fixed in {}: no adaptive expert selection.", list(&fixed)));
-    }
-    if !dense.is_empty() {
-        absent.push(format!("{} {} no experts.", list(&dense), if dense.len() == 1 { "has" } else { "have" }));
-    }
     let lead = "How many experts each task uses (K), and the loss on D_val that decides it. A dot marks where K moved."
         .to_owned();
     let table = (!parts.is_empty()).then(|| table(looked));
@@ -154,7 +148,12 @@ fn part(
         format!("{task} {}", all.iter().map(|(_, decisions)| last(decisions)).collect::<Vec<_>>().join(", "))
     });
     let seeds: Vec<String> = all.iter().map(|(cell, _)| cell.id.seed.to_string()).collect();
-    let note = format!("K after training: {} (seed {}).", ends.collect::<Vec<_>>().join("; "), seeds.join(", "));
+    let note = format!(
+        "K after training: {} ({} {}).",
+        ends.collect::<Vec<_>>().join("; "),
+        if seeds.len() == 1 { "seed" } else { "seeds" },
+        seeds.join(", ")
+    );
     Ok(Part {
         label: one.label.clone(),
         cells: vec![Link::to(cell)],

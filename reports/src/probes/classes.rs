@@ -9,7 +9,6 @@ use super::looked::{Looked, list};
 use super::{Entry, Heading, Part, Table, Topic};
 use crate::compare::of_kind;
 use crate::csv::{Field, csv};
-use crate::details::Link;
 use crate::number::Estimate;
 
 const DETECTION: &str = "detection";
@@ -47,11 +46,10 @@ pub(super) fn topic(looked: &[Looked]) -> Topic {
     let classes = classes(&all);
     let mut parts = Vec::new();
     if !classes.is_empty() {
-        let cells: Vec<Link> = all.iter().flat_map(|measured| measured.of.links()).collect();
         let tables = (0..KINDS.len()).map(|kind| shown(kind, &all, &classes)).collect();
         let folded = classes.len() > MOST_CLASSES;
         let label = if folded { format!("{} classes", classes.len()) } else { String::new() };
-        parts.push(Part { label, cells, folded, tables, ..Part::default() });
+        parts.push(Part { label, folded, tables, ..Part::default() });
     }
     let missing: Vec<&str> =
         looked.iter().filter(|one| matches(one).next().is_none()).map(|one| one.label.as_str()).collect();

@@ -25,5 +25,5 @@ pub(super) fn share_colour(value: f64) -> (&'static str, f64) {
     (NEGATIVE, value.clamp(0.0, 1.0))
 }
 
-/// Text is read on a colour of this opacity or less, and needs to be white on a stronger one.
-pub(super) const READABLE: f64 = 0.8;
+/// Up to this opacity the paper's ink is read on a colour, above it white: either has a contrast of nearly 4:1 where they meet.
+pub(super) const READABLE: f64 = 0.78;

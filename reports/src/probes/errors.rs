@@ -8,7 +8,6 @@ use super::looked::{Looked, absent};
 use super::{Entry, Heading, Part, Table, Topic};
 use crate::csv::{Field, csv};
 use crate::curves::{Figure, plain};
-use crate::details::Link;
 use crate::number::{Estimate, count};
 
 /// The kinds of error with what each is, in the order of the figures.
@@ -31,10 +30,9 @@ pub(super) fn topic(looked: &[Looked]) -> Topic {
     let highest = shown.iter().flat_map(|one| KINDS.iter().flat_map(|kind| points(one, kind.0))).fold(0.0, f64::max);
     let mut parts = Vec::new();
     if !shown.is_empty() {
-        let cells: Vec<Link> = shown.iter().flat_map(|one| one.links()).collect();
         let tables = TYPES.iter().map(|(iou, title)| table(&shown, iou, title)).collect();
         let notes = KINDS.iter().map(|(kind, what)| format!("{kind}: {what}.")).collect();
-        parts.push(Part { cells, tables, notes, ..Part::default() });
+        parts.push(Part { tables, notes, ..Part::default() });
         parts.extend(shown.iter().enumerate().map(|(n, one)| Part {
             label: one.label.clone(),
             cells: one.links(),

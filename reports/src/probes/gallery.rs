@@ -36,7 +36,7 @@ pub(super) fn topic(looked: &[Looked]) -> Topic {
             ..Part::default()
         });
     }
-    let lead = "Left what is there, right what was found: boxes, masks, and below each picture the classes with their scores. Images \
+    let lead = "Left the ground truth, right what was detected: boxes, masks, and below each picture the classes with their scores. Images \
                 are ranked by the mean of AP and APmask of the image by itself."
         .to_owned();
     let absent = absent(looked, false, "pictures of what it detects", has);
@@ -57,7 +57,7 @@ fn figure(one: &Looked, image: &GalleryImage, number: usize) -> Figure {
     };
     let mut canvas = Canvas::default();
     let mut bottom = TOP + size[1];
-    let sides = [("There", &image.objects, 0.0), ("Found", &image.found, WIDTH - SIDE)];
+    let sides = [("Ground truth", &image.objects, 0.0), ("Detected", &image.found, WIDTH - SIDE)];
     for (title, all, left) in sides {
         canvas.text([left, TOP - 9.0], Anchor::Start, "head", title);
         let id = format!("{name}-picture");
@@ -94,7 +94,7 @@ fn figure(one: &Looked, image: &GalleryImage, number: usize) -> Figure {
         all => all.iter().map(words).collect::<Vec<_>>().join(", "),
     };
     let title = format!("{place} detected: {}, {}", shortened(&image.image, 60), one.with_seed());
-    let description = format!("There: {}. Found: {}.", listed(&image.objects), listed(&image.found));
+    let description = format!("Ground truth: {}. Detected: {}.", listed(&image.objects), listed(&image.found));
     let caption = format!("{place}: {}, AP {:.1}%", image.image, 100.0 * image.average_precision);
     let svg = canvas.finish(&name, &title, &description, bottom + 6.0);
     Figure { name, title, description, caption, svg }
@@ -118,11 +118,15 @@ fn draw(canvas: &mut Canvas, outlined: &Outlined, colour: &str, [left, top]: [f6
         ));
     }
     let [x1, y1, x2, y2] = outlined.bbox;
-    canvas.raw(format_args!(
-        "<rect class=\"box\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",
-        at(left + x1 * scale),
-        at(top + y1 * scale),
-        at((x2 - x1).max(0.0) * scale),
-        at((y2 - y1).max(0.0) * scale)
-    ));
+    let [x, y] = [at(left + x1 * scale), at(top + y1 * scale)];
+    let [width, height] = [at((x2 - x1).max(0.0) * scale), at((y2 - y1).max(0.0) * scale)];
+    // A dark edge on both sides keeps a box visible on its own colour.
+    for (class, stroke) in [
+        ("edge", "stroke=\"#000\" stroke-opacity=\"0.45\" stroke-width=\"4\""),
+        ("box", &format!("stroke=\"{colour}\" stroke-width=\"2\"")),
+    ] {
+        canvas.raw(format_args!(
+            "<rect class=\"{class}\" fill=\"none\" {stroke} x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>"
+        ));
+    }
 }

@@ -10,7 +10,6 @@ use super::looked::{Looked, absent};
 use super::{Entry, Heading, Part, Table, Topic};
 use crate::csv::{Field, csv};
 use crate::curves::Figure;
-use crate::details::Link;
 use crate::number::count;
 
 /// Bins of the histogram between -1 and 1.
@@ -45,8 +44,7 @@ pub(super) fn topic(looked: &[Looked]) -> Topic {
         .to_owned();
     let mut parts = Vec::new();
     if !all.is_empty() {
-        let cells: Vec<Link> = all.iter().flat_map(|measured| measured.of.links()).collect();
-        parts.push(Part { cells, figures: vec![figure(&all)], tables: vec![summary(&all)], ..Part::default() });
+        parts.push(Part { figures: vec![figure(&all)], tables: vec![summary(&all)], ..Part::default() });
     }
     let table = (!all.is_empty()).then(|| table(&all));
     Topic { id: "gradients", title: "The tasks' gradients", lead, parts, absent, table }

@@ -38,7 +38,7 @@ impl HeatMap<'_> {
                 let (colour, opacity) = (self.colour)(*value);
                 canvas.tile(colour, opacity, [x + 0.5, y + 0.5], [width - 1.0, height - 1.0]);
                 if let Some(text) = self.text {
-                    let class = if opacity > READABLE { "small strong" } else { "small" };
+                    let class = if opacity > READABLE { "small strong" } else { "small deep" };
                     canvas.text([x + width / 2.0, y + height / 2.0 + 3.5], Anchor::Middle, class, &text(*value));
                 }
             }

@@ -82,6 +82,14 @@ pub(super) fn ends(blocks: impl Iterator<Item = u32>) -> Vec<Layer> {
 }
 
 impl Layer {
+    /// `block 1 (first)`.
+    pub(super) fn short(self) -> String {
+        match self.name.split_once(' ').filter(|(word, _)| *word != "MoE") {
+            Some((word, _)) => format!("block {} ({word})", self.block),
+            None => format!("block {}", self.block),
+        }
+    }
+
     /// `first MoE layer (block 1)`.
     pub(super) fn text(self) -> String {
         format!("{} (block {})", self.name, self.block)
@@ -146,7 +154,15 @@ fn tell_apart(looked: &mut [Looked]) {
     }
 }
 
-/// Why systems that `has` says nothing of are missing, a line for each reason. `what` is what they could have recorded.
+/// Which systems have no experts; None when all have.
+pub(super) fn dense(looked: &[Looked]) -> Option<String> {
+    let names: Vec<&str> = looked.iter().filter(|one| !one.has_experts).map(|one| one.label.as_str()).collect();
+    let verb = if names.len() == 1 { "has" } else { "have" };
+    (!names.is_empty()).then(|| format!("{} {verb} no experts.", list(&names)))
+}
+
+/// Why systems that `has` says nothing of are missing, a line for each reason; `needs_experts` leaves out those that [`dense`]
+/// names. `what` is what they could have recorded.
 pub(super) fn absent(looked: &[Looked], needs_experts: bool, what: &str, has: impl Fn(&Looked) -> bool) -> Vec<String> {
     let missing = |one: &&Looked| !has(one);
     let dense = |one: &Looked| needs_experts && !one.has_experts;
@@ -154,11 +170,6 @@ pub(super) fn absent(looked: &[Looked], needs_experts: bool, what: &str, has: im
         looked.iter().filter(missing).filter(|one| of(one)).map(|one| one.label.as_str()).collect()
     };
     let mut lines = Vec::new();
-    let without = some(&|one| dense(one));
-    if !without.is_empty() {
-        let verb = if without.len() == 1 { "has" } else { "have" };
-        lines.push(format!("{} {verb} no experts.", list(&without)));
-    }
     let none = some(&|one| !dense(one) && !one.has_probes());
     if !none.is_empty() {
         lines.push(format!("{} recorded no probes.", list(&none)));

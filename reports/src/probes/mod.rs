@@ -48,7 +48,7 @@ pub(crate) struct Section {
     pub id: &'static str,
     pub title: &'static str,
     pub topics: Vec<Topic>,
-    /// Said instead of topics.
+    /// What holds for all its topics, and all there is to say where it has none.
     pub note: Option<String>,
 }
 
@@ -125,6 +125,9 @@ impl Entry {
     }
 }
 
+/// The section of what systems without experts lack.
+const EXPERTS: &str = "experts";
+
 /// Looks at all cells that are done.
 ///
 /// # Errors
@@ -142,22 +145,25 @@ pub(crate) fn looks(results: &Results, groups: &[Group]) -> Result<Looks> {
     ];
     let tasks = [gradients::topic(&looked)];
     let detection = [classes::topic(&looked), errors::topic(&looked), gallery::topic(&looked)];
-    let none = (any_probes && !any_experts).then(|| "No system of this run has experts.".to_owned());
+    let dense = match any_experts {
+        true => looked::dense(&looked),
+        false => any_probes.then(|| "No system of this run has experts.".to_owned()),
+    };
     let mut sections = vec![
-        Section { id: "experts", title: "Inside the experts", topics: inside.into(), note: none },
+        Section { id: EXPERTS, title: "Inside the experts", topics: inside.into(), note: dense },
         Section { id: "agreement", title: "Do the tasks agree?", topics: tasks.into(), note: None },
         Section { id: "found", title: "What detection finds", topics: detection.into(), note: None },
     ];
     let mut tables = Vec::new();
     for section in &mut sections {
-        if section.note.is_some() {
-            section.topics.clear();
+        // Without any probes one line says so, and only what other files tell is shown; without any experts there is nothing inside.
+        section.topics.retain(|topic| !topic.parts.is_empty() || any_probes && (any_experts || section.id != EXPERTS));
+        for topic in &mut section.topics {
+            topic.parts.sort_by_key(|part| part.folded);
         }
-        // Without any probes one line says so, and only what other files tell is shown.
-        section.topics.retain(|topic| any_probes || !topic.parts.is_empty());
         tables.extend(section.topics.iter_mut().filter_map(|topic| Some((topic.id.to_owned(), topic.table.take()?))));
     }
-    sections.retain(|section| section.note.is_some() || !section.topics.is_empty());
+    sections.retain(|section| any_probes && section.note.is_some() || !section.topics.is_empty());
     let absent = (!looked.is_empty() && !any_probes).then(|| {
         "This run recorded no probes: there are no looks inside the experts, at the tasks' gradients and at single images."
             .to_owned()

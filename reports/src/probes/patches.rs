@@ -137,7 +137,7 @@ fn legend(canvas: &mut Canvas, top: f64, experts: usize) -> f64 {
     for n in 0..experts.min(DISTINCT) {
         let numbers: Vec<String> = (n..experts).step_by(DISTINCT).map(|expert| expert.to_string()).collect();
         let text = numbers.join(", ");
-        let width = 18.0 + 7.0 * text.len() as f64 + 16.0;
+        let width = 18.0 + 7.0 * text.len() as f64 + 10.0;
         if x + width > WIDTH {
             (x, y) = (52.0, y + 20.0);
         }

@@ -76,7 +76,7 @@ fn figure(one: &Looked, number: usize) -> Result<Figure> {
                     last.0
                 ));
                 lines.push(Line { entry: entries.len(), points });
-                entries.push((format!("{task}, {}", layer.text()), entries.len()));
+                entries.push((format!("{task}, block {}", layer.block), entries.len()));
             }
         }
     }
@@ -84,7 +84,8 @@ fn figure(one: &Looked, number: usize) -> Result<Figure> {
     let name = format!("routing-changes-{number}-{}", plain(&one.label));
     let title = format!("How routing settles, {}", one.label);
     let description = format!("Distance between successive selections against the step. {}.", told.join("; "));
-    let caption = format!("{} phase, mean of {}.", capital(phase), count(seeds, "seed"));
+    let layers: Vec<String> = layers.into_iter().map(Layer::text).collect();
+    let caption = format!("{} phase, mean of {}: {}.", capital(phase), count(seeds, "seed"), layers.join(", "));
     let panels = vec![Panel { title: "Distance", lines, marks: vec![], axis: Some(0.1), format: two_decimals }];
     let svg = draw(&LineFigure { name: &name, title: &title, description: &description, entries, panels })?;
     Ok(Figure { name, title, description, caption, svg })

@@ -6,6 +6,7 @@ use super::canvas::{Anchor, Canvas, WIDTH};
 use super::colours::signed_colour;
 use super::heat::HeatMap;
 use super::looked::{Layer, Looked, absent, ends};
+use super::patches::capital;
 use super::{Part, Topic};
 use crate::csv::{Field, csv};
 use crate::curves::{Figure, plain};
@@ -74,7 +75,7 @@ fn figure(one: &Looked, number: usize) -> Figure {
             let values = matrix(rows, task, layer.block, experts);
             let corner = [ROWS + across as f64 * ACROSS, 34.0 + down as f64 * DOWN];
             let numbers = || (0..experts).map(|expert| expert.to_string()).collect();
-            let title = format!("{task}, {}", layer.text());
+            let title = format!("{}, {}", capital(task), layer.short());
             told.push(in_words(task, *layer, &values));
             let text = (experts <= NUMBERED).then_some(short as fn(f64) -> String);
             let map =
@@ -93,7 +94,7 @@ fn figure(one: &Looked, number: usize) -> Figure {
     let name = format!("similarities-{number}-{}", plain(&one.label));
     let title = format!("How alike the experts' tokens are, {}", one.with_seed());
     let description = format!("Cosine of the features of two experts' tokens, {experts} experts. {}", told.join(" "));
-    let caption = "Rows and columns are experts; both maps of a task lie beside each other.".to_owned();
+    let caption = "Rows and columns are experts; the maps of a task lie beside each other.".to_owned();
     let svg = canvas.finish(&name, &title, &description, y + 32.0);
     Figure { name, title, description, caption, svg }
 }

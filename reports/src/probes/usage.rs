@@ -18,8 +18,9 @@ use crate::group::first_seen;
 
 /// More classes than that are no figure: those that use an expert most are shown.
 const MOST_CLASSES: usize = 60;
-/// Place for the names of classes, px, and the height of a row.
-const NAMES: f64 = 150.0;
+/// Letters of a class's name, the width of a wide one of 10 px, and the height of a row, px.
+const LETTERS: usize = 24;
+const LETTER: f64 = 6.2;
 const ROW: f64 = 17.0;
 
 pub(super) fn topic(looked: &[Looked]) -> Topic {
@@ -124,25 +125,28 @@ fn by_class(one: &Looked, task: &str, layer: Layer, experts: usize, number: usiz
         classes.sort_by_key(|(class, _)| *class);
     }
     let highest = classes.iter().map(|(_, shares)| most(shares)).fold(0.0, f64::max);
-    let width = ((WIDTH - NAMES - 8.0) / experts.max(1) as f64).min(44.0);
     let names: Vec<String> = classes.iter().map(|(class, _)| one.class(task, *class)).collect();
+    let rows: Vec<String> = names.iter().map(|name| shortened(name, LETTERS)).collect();
+    let longest = rows.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let left = longest as f64 * LETTER + 12.0;
+    let width = ((WIDTH - left - 8.0) / experts.max(1) as f64).min(44.0);
     let map = HeatMap {
         title: "Expert",
-        rows: names.iter().map(|name| shortened(name, 24)).collect(),
+        rows,
         columns: (0..experts).map(|expert| expert.to_string()).collect(),
         values: classes.iter().map(|(_, shares)| shares.iter().map(|share| Some(*share)).collect()).collect(),
         colour: &|share| share_colour(share / highest),
         text: (width >= 30.0).then_some(percent as fn(f64) -> String),
     };
     let mut canvas = Canvas::default();
-    map.draw(&mut canvas, [NAMES, 34.0], [width, ROW]);
+    map.draw(&mut canvas, [left, 34.0], [width, ROW]);
     let bottom = 34.0 + classes.len() as f64 * ROW + 16.0;
     for step in 0..=10 {
         let (colour, opacity) = share_colour(f64::from(step) / 10.0);
-        canvas.tile(colour, opacity, [NAMES + 26.0 + f64::from(step) * 12.0, bottom], [12.0, 12.0]);
+        canvas.tile(colour, opacity, [left + 24.0 + f64::from(step) * 12.0, bottom], [12.0, 12.0]);
     }
-    canvas.text([NAMES + 20.0, bottom + 10.0], Anchor::End, "small", "0%");
-    canvas.text([NAMES + 164.0, bottom + 10.0], Anchor::Start, "small", &percent(highest));
+    canvas.text([left, bottom + 10.0], Anchor::Start, "small", "0%");
+    canvas.text([left + 162.0, bottom + 10.0], Anchor::Start, "small", &percent(highest));
     let name = format!("expert-use-{number}-{}-{}", plain(&one.label), plain(task));
     let title = format!("Use of the experts by class of {task}, {}", one.with_seed());
     let told: Vec<String> = classes
