@@ -173,6 +173,18 @@ fn equal_gradients_lie_at_one_and_opposite_ones_at_minus_one() {
     }
 }
 
+/// 0.0325 is in bin 33 of 40 between -0.05 and 0.05, -0.0125 in bin 15; the axis ends at 0.1 once a step reaches 0.06.
+#[test]
+fn the_axis_of_cosines_ends_where_they_do() {
+    let cosines = |cosines: &[f64]| -> Vec<f64> {
+        let gradients = (1..).zip(cosines).map(|(step, cosine)| pair(step, "a", *cosine, 1.0, 1.0)).collect();
+        let report = report_of(Probes { gradients, ..Probes::default() });
+        elements(figure(&report, "gradients"), "rect", "class=\"s0\"").into_iter().map(|bar| number(bar, "x")).collect()
+    };
+    assert_eq!(cosines(&[0.0325, -0.0125]), [288.75, 476.85]);
+    assert_eq!(cosines(&[0.0325, -0.0125, 0.0601]), [132.0 + 17.0 * 10.45, 132.0 + 26.0 * 10.45, 132.0 + 32.0 * 10.45]);
+}
+
 /// Weight a agrees, weight b does not: (1 - 6) / (sqrt(1 + 4) sqrt(1 + 9)) = -0.7071; the mean of both cosines would be 0.
 #[test]
 fn the_cosine_is_that_of_the_whole_gradient() {
@@ -254,7 +266,7 @@ fn errors_have_bars_of_their_height_and_words() {
         iou_type: iou.into(),
         kind: kind.into(),
         delta_ap50,
-        count: 3,
+        count: Some(3),
     };
     let errors = |cls| vec![error("bbox", "Cls", cls), error("segm", "Cls", 0.05), error("bbox", "Miss", 0.08)];
     let seeds = [0.05, 0.15].map(|cls| Probes { errors: errors(cls), ..Probes::default() });

@@ -127,7 +127,7 @@ fn lines(shown: &[&Looked]) -> String {
                     Field::Text(row.iou_type.clone()),
                     Field::Text(row.kind.clone()),
                     Field::Number(100.0 * row.delta_ap50),
-                    Field::Count(row.count),
+                    row.count.map_or(Field::Empty, Field::Count),
                 ]
             }));
         }

@@ -57,8 +57,12 @@ fn figure(one: &Looked, image: &GalleryImage, number: usize) -> Figure {
     };
     let mut canvas = Canvas::default();
     let mut bottom = TOP + size[1];
-    let sides = [("Ground truth", &image.objects, 0.0), ("Detected", &image.found, WIDTH - SIDE)];
-    for (title, all, left) in sides {
+    let sides = [
+        ("Ground truth", &image.objects, "no object", 0.0),
+        // How low a score is kept is the probes' business: there may have been others.
+        ("Detected", &image.found, "no detection was kept", WIDTH - SIDE),
+    ];
+    for (title, all, none, left) in sides {
         canvas.text([left, TOP - 9.0], Anchor::Start, "head", title);
         let id = format!("{name}-picture");
         if left == 0.0 {
@@ -77,8 +81,7 @@ fn figure(one: &Looked, image: &GalleryImage, number: usize) -> Figure {
             y += LINE;
         }
         let rest = all.len().saturating_sub(MOST_LINES);
-        let note =
-            if all.is_empty() { Some("nothing".to_owned()) } else { (rest > 0).then(|| format!("and {rest} more")) };
+        let note = if all.is_empty() { Some(none.to_owned()) } else { (rest > 0).then(|| format!("and {rest} more")) };
         if let Some(note) = note {
             canvas.text([left, y + 9.5], Anchor::Start, "", &note);
             y += LINE;
@@ -89,12 +92,16 @@ fn figure(one: &Looked, image: &GalleryImage, number: usize) -> Figure {
         Place::Best => "Best",
         Place::Worst => "Worst",
     };
-    let listed = |all: &[Outlined]| match all {
-        [] => "nothing".to_owned(),
+    let listed = |all: &[Outlined], none: &str| match all {
+        [] => none.to_owned(),
         all => all.iter().map(words).collect::<Vec<_>>().join(", "),
     };
     let title = format!("{place} detected: {}, {}", shortened(&image.image, 60), one.with_seed());
-    let description = format!("Ground truth: {}. Detected: {}.", listed(&image.objects), listed(&image.found));
+    let description = format!(
+        "Ground truth: {}. Detected: {}.",
+        listed(&image.objects, sides[0].2),
+        listed(&image.found, sides[1].2)
+    );
     let caption = format!("{place}: {}, AP {:.1}%", image.image, 100.0 * image.average_precision);
     let svg = canvas.finish(&name, &title, &description, bottom + 6.0);
     Figure { name, title, description, caption, svg }

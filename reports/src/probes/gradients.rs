@@ -12,8 +12,10 @@ use crate::csv::{Field, csv};
 use crate::curves::Figure;
 use crate::number::count;
 
-/// Bins of the histogram between -1 and 1.
+/// Bins of the histogram.
 const BINS: usize = 40;
+/// How far from 0 the axis may end: gradients of many weights are nearly orthogonal, and -1 to 1 would show two bars.
+const REACHES: [f64; 5] = [0.05, 0.1, 0.2, 0.5, 1.0];
 /// Place for the names, px, and the height of a system's bars.
 const LEFT: f64 = 132.0;
 const HEIGHT: f64 = 54.0;
@@ -66,11 +68,17 @@ fn cosines(rows: &[GradientPair]) -> Vec<(u64, f64)> {
     sums.into_iter().filter_map(cosine).collect()
 }
 
-/// Shares of the steps in each bin; 1 belongs to the last one.
-fn histogram(steps: &[(u64, u64, f64)]) -> Vec<f64> {
+/// The nearest end of the axis that leaves no cosine out.
+fn reach(all: &[Measured]) -> f64 {
+    let farthest = all.iter().flat_map(|measured| &measured.steps).map(|step| step.2.abs()).fold(0.0, f64::max);
+    REACHES.into_iter().find(|reach| farthest <= *reach).unwrap_or(1.0)
+}
+
+/// Shares of the steps in each bin between `-reach` and `reach`, which belongs to the last one.
+fn histogram(steps: &[(u64, u64, f64)], reach: f64) -> Vec<f64> {
     let mut bins = vec![0.0; BINS];
     for (_, _, cosine) in steps {
-        let bin = ((cosine + 1.0) / 2.0 * BINS as f64).floor() as usize;
+        let bin = ((cosine / reach + 1.0) / 2.0 * BINS as f64).floor() as usize;
         bins[bin.min(BINS - 1)] += 1.0 / steps.len() as f64;
     }
     bins
@@ -86,11 +94,13 @@ fn negative(steps: &[(u64, u64, f64)]) -> f64 {
 
 fn figure(all: &[Measured]) -> Figure {
     let mut canvas = Canvas::default();
-    let histograms: Vec<Vec<f64>> = all.iter().map(|measured| histogram(&measured.steps)).collect();
+    let reach = reach(all);
+    let histograms: Vec<Vec<f64>> = all.iter().map(|measured| histogram(&measured.steps, reach)).collect();
     let highest = histograms.iter().flatten().copied().fold(0.0, f64::max);
-    let x = |cosine: f64| LEFT + (cosine + 1.0) / 2.0 * (WIDTH - LEFT - 10.0);
+    let x = |cosine: f64| LEFT + (cosine / reach + 1.0) / 2.0 * (WIDTH - LEFT - 10.0);
+    let edge = |bin: usize| x(reach * (2.0 * bin as f64 / BINS as f64 - 1.0));
     let bottom = 8.0 + all.len() as f64 * (HEIGHT + APART);
-    for mark in [-1.0, -0.5, 0.0, 0.5, 1.0] {
+    for mark in [-1.0, -0.5, 0.0, 0.5, 1.0].map(|part| part * reach) {
         canvas.rule([x(mark), 8.0], [x(mark), bottom]);
         let text = format!("{mark}").replace('-', "−");
         canvas.text([x(mark), bottom + 15.0], Anchor::Middle, "small", &text);
@@ -108,7 +118,7 @@ fn figure(all: &[Measured]) -> Figure {
             &format!("highest bar {:.0}%", 100.0 * most),
         );
         for (bin, share) in bins.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-            let (from, to) = (x(2.0 * bin as f64 / BINS as f64 - 1.0), x(2.0 * (bin + 1) as f64 / BINS as f64 - 1.0));
+            let (from, to) = (edge(bin), edge(bin + 1));
             let height = HEIGHT * share / highest;
             canvas.bar(measured.of.style, [from, base - height], [to - from - 0.5, height]);
         }
@@ -121,8 +131,9 @@ fn figure(all: &[Measured]) -> Figure {
             at(HEIGHT)
         ));
         told.push(format!(
-            "{}: mean {mean:.3}, {:.0}% negative, {}",
+            "{}: mean {}, {:.0}% negative, {}",
             measured.of.label,
+            three_decimals(mean),
             100.0 * negative(&measured.steps),
             count(measured.steps.len(), "step")
         ));
@@ -143,7 +154,7 @@ fn summary(all: &[Measured]) -> Table {
         let (mean, negative, steps) = (mean_of(&measured.steps), negative(&measured.steps), measured.steps.len());
         vec![
             Entry::text(&measured.of.label),
-            Entry::number(format!("{mean:.3}").replace('-', "−"), mean),
+            Entry::number(three_decimals(mean), mean),
             Entry::number(format!("{:.1}", 100.0 * negative), 100.0 * negative),
             Entry::number(steps.to_string(), steps as f64),
             Entry::number(measured.of.done.len().to_string(), measured.of.done.len() as f64),
@@ -161,6 +172,12 @@ fn summary(all: &[Measured]) -> Table {
         ],
         rows: rows.collect(),
     }
+}
+
+/// With the typographic minus, and never `−0.000`.
+fn three_decimals(value: f64) -> String {
+    let text = format!("{value:.3}");
+    if text == "-0.000" { "0.000".to_owned() } else { text.replace('-', "−") }
 }
 
 fn table(all: &[Measured]) -> String {

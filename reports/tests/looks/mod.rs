@@ -252,7 +252,7 @@ pub fn rich(seed: u64, experts: u32) -> Probes {
                 iou_type: iou.into(),
                 kind: kind.into(),
                 delta_ap50: factor * 0.12 * wobble(n as u64 * 5 + seed),
-                count: 12 * n as u64,
+                count: (n < 6).then_some(12 * n as u64),
             });
         }
     }
