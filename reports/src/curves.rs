@@ -54,7 +54,7 @@ pub(crate) fn curves(results: &Results, groups: &[Group]) -> Result<Vec<Figure>>
 }
 
 /// Rows of evaluations have a phase of their own; every other phase trains.
-fn is_training(row: &HistoryRow) -> bool {
+pub(crate) fn is_training(row: &HistoryRow) -> bool {
     !row.phase.starts_with("eval") && !row.phase.starts_with("val")
 }
 
@@ -100,9 +100,10 @@ fn curve(cells: &[&RunCell], task: &str, backbone: &str, labels: &[&str], number
         entry.0 = format!("{} ({seeds} seeds)", entry.0);
     }
     let lines = losses.len();
-    let mut panels = vec![Panel { title: "Training loss", lines: losses, format: loss_text }];
+    let mut panels =
+        vec![Panel { title: "Training loss", lines: losses, marks: vec![], axis: Some(0.0), format: loss_text }];
     if !rates.is_empty() {
-        panels.push(Panel { title: "Learning rate", lines: rates, format: rate_text });
+        panels.push(Panel { title: "Learning rate", lines: rates, marks: vec![], axis: Some(0.0), format: rate_text });
     }
     let name = format!("curves-{}-{}-{}", number + 1, plain(task), plain(backbone));
     let title = format!("Training loss of {task}, {backbone}");
@@ -163,7 +164,7 @@ fn averaged(points: &[(f64, f64)]) -> (Vec<(f64, f64)>, usize) {
     (points.chunks(bin).map(mean).collect(), bin)
 }
 
-fn loss_text(value: &f64) -> String {
+pub(crate) fn loss_text(value: &f64) -> String {
     if value.abs() < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
@@ -172,7 +173,7 @@ fn rate_text(value: &f64) -> String {
 }
 
 /// A part of a file name.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect()
 }
 

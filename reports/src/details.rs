@@ -49,7 +49,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn to(cell: &RunCell) -> Self {
+    pub(crate) fn to(cell: &RunCell) -> Self {
         Self { name: cell.name.clone(), anchor: cell.anchor.clone() }
     }
 }

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::group::{first_seen, groups};
 use crate::load::Results;
 use crate::markup::fill;
+use crate::probes::{Looks, looks};
 use crate::table::{MainTable, main_table};
 use crate::verdict::{Verdict, verdict};
 
@@ -49,6 +50,7 @@ struct Document<'a> {
     main: MainTable,
     details: Details,
     figures: Vec<Figure>,
+    probes: Looks,
     comparison: Option<Page<'a>>,
 }
 
@@ -59,25 +61,30 @@ struct Document<'a> {
 pub fn render(results: &Results, options: &ReportOptions) -> Result<Report> {
     let groups = groups(results);
     let main = main_table(results, &groups, &options.reference);
-    let tables = vec![("main".to_owned(), main.csv()), ("cells".to_owned(), cells_csv(results))];
+    let mut tables = vec![("main".to_owned(), main.csv()), ("cells".to_owned(), cells_csv(results))];
     let verdict = verdict(results, &groups);
     let suites = first_seen(results.runs.iter().map(|run| run.suite.as_str())).join(", ");
     let title = options.title.clone().unwrap_or_else(|| match verdict.measured {
         true => format!("AdaMV-Bench: {suites}"),
         false => format!("AdaMV-Bench: {suites}: nothing was measured"),
     });
+    let mut probes = looks(results, &groups)?;
+    tables.append(&mut probes.tables);
     let document = Document {
         title,
         verdict,
         main,
         details: details(results),
         figures: curves(results, &groups)?,
+        probes,
         comparison: options.comparison.as_ref().map(page),
     };
     Ok(Report {
         html: fill("report.html", &document)?,
         markdown: fill("report.md", &document)?,
         tables,
-        figures: document.figures.into_iter().map(|figure| (figure.name, figure.svg)).collect(),
+        figures: (document.figures.iter().chain(document.probes.figures()))
+            .map(|figure| (figure.name.clone(), figure.svg.clone()))
+            .collect(),
     })
 }

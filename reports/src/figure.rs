@@ -21,14 +21,14 @@ const LEFT: u32 = 70;
 const FONT: u32 = 16;
 const LONGEST_LABEL: usize = 36;
 
-const INK: RGBColor = RGBColor(0x3a, 0x44, 0x4e);
-const RULE: RGBColor = RGBColor(0xd9, 0xde, 0xe3);
+pub(crate) const INK: RGBColor = RGBColor(0x3a, 0x44, 0x4e);
+pub(crate) const RULE: RGBColor = RGBColor(0xd9, 0xde, 0xe3);
 /// The same for dark paper.
-const INK_DARK: &str = "#c3cad2";
-const RULE_DARK: &str = "#3a424b";
+pub(crate) const INK_DARK: &str = "#c3cad2";
+pub(crate) const RULE_DARK: &str = "#3a424b";
 
 /// Colours on light and on dark paper, each 3:1 or more against its paper.
-const COLOURS: [(u32, &str); 8] = [
+pub(crate) const COLOURS: [(u32, &str); 8] = [
     (0x0b62a4, "#6db4f2"),
     (0xb3500a, "#f2a65a"),
     (0x1a7f4b, "#5fcb8d"),
@@ -51,6 +51,10 @@ pub(crate) struct Line {
 pub(crate) struct Panel {
     pub title: &'static str,
     pub lines: Vec<Line>,
+    /// Points that are marked: entry of the legend, step and value.
+    pub marks: Vec<(usize, (f64, f64))>,
+    /// The axis goes from 0 to this at the least; None: it goes from the lowest value to the highest.
+    pub axis: Option<f64>,
     /// How the axis shows a value.
     pub format: fn(&f64) -> String,
 }
@@ -114,7 +118,14 @@ fn draw_panel(
     is_last: bool,
 ) -> std::result::Result<(), String> {
     let values = || panel.lines.iter().flat_map(|line| &line.points).map(|point| point.1);
-    let (low, high) = (values().fold(0.0, f64::min), values().fold(f64::MIN_POSITIVE, f64::max));
+    let (low, high) = match panel.axis {
+        Some(top) => (values().fold(0.0, f64::min), values().fold(top.max(f64::MIN_POSITIVE), f64::max)),
+        None => {
+            let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+            let margin = if high > low { 0.05 * (high - low) } else { 0.5 };
+            (low - margin, high)
+        }
+    };
     let font = || ("sans-serif", FONT).into_font().color(&INK);
     let mut chart = ChartBuilder::on(area)
         .margin_top(10)
@@ -147,6 +158,10 @@ fn draw_panel(
         if let [point] = line.points[..] {
             chart.draw_series([Circle::new(point, 3, colour(style).filled())]).map_err(|e| e.to_string())?;
         }
+    }
+    for (entry, point) in &panel.marks {
+        let style = entries.get(*entry).map_or(0, |entry| entry.1);
+        chart.draw_series([Circle::new(*point, 4, colour(style).filled())]).map_err(|e| e.to_string())?;
     }
     Ok(())
 }
@@ -199,9 +214,7 @@ fn head(figure: &LineFigure, height: u32) -> String {
     let mut light = String::new();
     let mut dark = String::new();
     for (_, style) in &figure.entries {
-        let RGBColor(r, g, b) = colour(*style);
-        // plotters writes colours in capitals.
-        let on_light = format!("#{r:02X}{g:02X}{b:02X}");
+        let on_light = hex(colour(*style));
         let on_dark = COLOURS[style % COLOURS.len()].1;
         let _ = write!(light, ".adamv polyline[stroke=\"{on_light}\"]{{stroke-dasharray:{}}}", dash(*style));
         let _ = write!(
@@ -209,7 +222,6 @@ fn head(figure: &LineFigure, height: u32) -> String {
             ".adamv [stroke=\"{on_light}\"]{{stroke:{on_dark}}}.adamv [fill=\"{on_light}\"]{{fill:{on_dark}}}"
         );
     }
-    let hex = |RGBColor(r, g, b): RGBColor| format!("#{r:02X}{g:02X}{b:02X}");
     let _ = write!(dark, ".adamv text{{fill:{INK_DARK}}}.adamv [stroke=\"{}\"]{{stroke:{RULE_DARK}}}", hex(RULE));
     let (name, title, description) = (figure.name, escape(figure.title), escape(figure.description));
     format!(
@@ -220,7 +232,12 @@ fn head(figure: &LineFigure, height: u32) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+/// As plotters writes a colour.
+pub(crate) fn hex(RGBColor(r, g, b): RGBColor) -> String {
+    format!("#{r:02X}{g:02X}{b:02X}")
+}
+
+pub(crate) fn escape(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

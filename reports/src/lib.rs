@@ -3,7 +3,7 @@
 //! ```text
 //! run directories --load--> Results --group--> one row per system, backbone, variant and protocol
 //!                                   \--curves-> figures         |
-//!                                                table, verdict, details
+//!                                                table, verdict, details, probes
 //!                                                               |
 //!                                     html, markdown, csv <-- Document --write--> report.html, report.md, tables/, figures/
 //! ```
@@ -24,6 +24,7 @@ mod group;
 mod load;
 mod markup;
 mod number;
+mod probes;
 mod table;
 mod verdict;
 mod write;

@@ -8,9 +8,12 @@ use crate::error::{ReportError, Result};
 
 const MARKDOWN: AutoEscape = AutoEscape::Custom("markdown");
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("report.html", include_str!("../templates/report.html.jinja")),
     ("report.css", include_str!("../templates/report.css")),
+    ("probes.html", include_str!("../templates/probes.html.jinja")),
+    ("probes.css", include_str!("../templates/probes.css")),
+    ("probes.md", include_str!("../templates/probes.md.jinja")),
     ("sort.js", include_str!("../templates/sort.js")),
     ("report.md", include_str!("../templates/report.md.jinja")),
     ("comparison.md", include_str!("../templates/comparison.md.jinja")),

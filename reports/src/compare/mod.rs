@@ -30,7 +30,7 @@ pub use judge::Verdict;
 pub(crate) use judge::judge;
 pub use pairs::{Absent, Question};
 pub use rows::{Row, Test};
-pub(crate) use samples::ApCache;
+pub(crate) use samples::{ApCache, of_kind};
 pub use seeds::SeedsRow;
 pub use source::{Source, SourceCell};
 pub(crate) use text::{Page, page};

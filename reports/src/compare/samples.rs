@@ -148,7 +148,7 @@ fn ap_samples(matches: &DetectionMatches, images: &[u64], resamples: usize) -> A
 }
 
 /// The matches of boxes or masks, over some of the images.
-fn of_kind(
+pub(crate) fn of_kind(
     matches: &DetectionMatches,
     images: &[u64],
     bits: impl Fn(&adamv_store::MatchedDetection) -> (u16, u16),

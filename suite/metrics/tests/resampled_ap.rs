@@ -48,6 +48,14 @@ fn equal_to_pycocotools_on_resampled_sets() {
             }
             let want: [f64; 3] = serde_json::from_value(resample[iou.to_string()].clone()).unwrap();
             assert_close(all.average_precision(&weights), want, 1e-9, &format!("{iou}, resample {at}"));
+            let got = all.by_category(&weights);
+            let want = resample["categories"][iou.to_string()].as_object().unwrap();
+            assert_eq!(got.len(), want.len(), "{iou}, resample {at}");
+            assert!(got.is_sorted_by_key(|(category, _)| *category));
+            for (category, got) in got {
+                let want: [f64; 3] = serde_json::from_value(want[&category.to_string()].clone()).unwrap();
+                assert_close(got, want, 1e-9, &format!("{iou}, resample {at}, category {category}"));
+            }
         }
     }
 }
@@ -201,6 +209,7 @@ fn nothing_to_find_is_minus_one() {
     let matches = Matches { images: vec![1, 2], objects: vec![object], detections: vec![detection] };
     let resampler = ApResampler::new(&matches);
     assert_eq!(resampler.average_precision(&[0, 2]), nothing);
+    assert_eq!(resampler.by_category(&[0, 2]), []);
     // Images beyond the list of weights are not drawn.
     assert_eq!(resampler.average_precision(&[]), nothing);
     assert_close(resampler.average_precision(&[3]), [1.0; 3], 1e-12, "found");

@@ -40,7 +40,8 @@ const AP75: usize = 5;
 /// AP of any resample of the images of one evaluation. Cheap to share between threads.
 #[derive(Debug, Clone)]
 pub struct ApResampler {
-    categories: Vec<Category>,
+    /// COCO's number of each, rising.
+    categories: Vec<(u64, Category)>,
 }
 
 /// What AP of one category depends on. Images are places in `Matches::images`.
@@ -124,7 +125,7 @@ impl ApResampler {
                 category.add(image, run, palettes.entry(*category_id).or_default());
             }
         }
-        let categories = categories.into_values().map(Category::up_to_last_right).collect();
+        let categories = categories.into_iter().map(|(id, category)| (id, category.up_to_last_right())).collect();
         Self { categories }
     }
 
@@ -135,16 +136,9 @@ impl ApResampler {
     /// With all weights 1 it is the evaluation's own AP, AP50 and AP75.
     pub fn average_precision(&self, weights: &[u32]) -> AveragePrecision {
         let (mut sums, mut counted, mut scratch) = ([0.0; THRESHOLDS], 0, Scratch::default());
-        for category in &self.categories {
-            // Exact: far below 2^53.
-            let objects: f64 = category
-                .objects
-                .iter()
-                .map(|&(image, count)| f64::from(weight(weights, image)) * f64::from(count))
-                .sum();
-            if objects > 0.0 {
+        for (_, category) in &self.categories {
+            if let Some(averages) = category.averages_if_any(weights, &mut scratch) {
                 counted += 1;
-                let averages = category.average_precisions(weights, objects, &mut scratch);
                 for (sum, average) in sums.iter_mut().zip(averages) {
                     *sum += average;
                 }
@@ -153,11 +147,27 @@ impl ApResampler {
         if counted == 0 {
             return AveragePrecision { ap: -1.0, ap50: -1.0, ap75: -1.0 };
         }
-        let counted = f64::from(counted);
-        AveragePrecision {
-            ap: sums.iter().sum::<f64>() / (counted * THRESHOLDS as f64),
-            ap50: sums[AP50] / counted,
-            ap75: sums[AP75] / counted,
+        AveragePrecision::of(sums, f64::from(counted))
+    }
+
+    /// The same of each category by itself: COCO's number of it, rising, without those that the
+    /// resample has no object of.
+    pub fn by_category(&self, weights: &[u32]) -> Vec<(u64, AveragePrecision)> {
+        let mut scratch = Scratch::default();
+        let of = |(id, category): &(u64, Category)| {
+            Some((*id, AveragePrecision::of(category.averages_if_any(weights, &mut scratch)?, 1.0)))
+        };
+        self.categories.iter().filter_map(of).collect()
+    }
+}
+
+impl AveragePrecision {
+    /// Of the sums over so many categories.
+    fn of(sums: Lanes, categories: f64) -> Self {
+        Self {
+            ap: sums.iter().sum::<f64>() / (categories * THRESHOLDS as f64),
+            ap50: sums[AP50] / categories,
+            ap75: sums[AP75] / categories,
         }
     }
 }
@@ -206,6 +216,14 @@ impl Category {
             What::One(kind) => std::slice::from_ref(kind),
             What::Tied { from, to } => &self.tied[*from as usize..*to as usize],
         }
+    }
+
+    /// AP at each threshold; None for a resample without an object.
+    fn averages_if_any(&self, weights: &[u32], scratch: &mut Scratch) -> Option<Lanes> {
+        // Exact: far below 2^53.
+        let objects: f64 =
+            self.objects.iter().map(|&(image, count)| f64::from(weight(weights, image)) * f64::from(count)).sum();
+        (objects > 0.0).then(|| self.average_precisions(weights, objects, scratch))
     }
 
     /// AP at each threshold, of a resample with so many objects, more than none.

@@ -1,7 +1,7 @@
 """Makes resampled_ap.json: a small COCO set with crowds, ties and empty images, and pycocotools' AP of resamples of it.
 
 A resample is made as a set of its own: each drawn image is copied under a new id, in the order of image ids. `resamples` has
-AP, AP50 and AP75 of 50 of them; `difference` is the bootstrap of AP(dt) - AP(other) in boxes: the same 2,000 resamples for both.
+AP, AP50 and AP75 of 50 of them, and in `categories` those of each category that has objects; `difference` is the bootstrap of AP(dt) - AP(other) in boxes: the same 2,000 resamples for both.
 
 Made with Python 3.11, numpy 2.4.6, pycocotools 2.0.11 (some minutes):
     python make_resampled_ap.py > resampled_ap.json
@@ -97,7 +97,12 @@ def average_precision(gt, dt, drawn, iou_type, areas=None):
         evaluation.accumulate()
         if areas is None:
             evaluation.summarize()
-            return [float(v) for v in evaluation.stats[:3]]
+            precision = evaluation.eval["precision"][:, :, :, 0, -1]
+            assert list(evaluation.params.iouThrs[[0, 5]]) == [0.5, 0.75]
+            categories = {str(category): [float(of.mean()) for of in (found, found[0], found[5])]
+                          for category, found in zip(evaluation.params.catIds, np.moveaxis(precision, 2, 0))
+                          if found.max() > -1}
+            return [float(v) for v in evaluation.stats[:3]], categories
         precision = evaluation.eval["precision"][:, :, :, 0, -1]
         return float(precision[precision > -1].mean())
 
@@ -107,10 +112,11 @@ ids = np.array(sorted(image["id"] for image in gt["images"]))
 rng = np.random.default_rng(7)
 draws = [np.arange(IMAGES)] + [np.sort(rng.integers(0, IMAGES, IMAGES)) for _ in range(44)]
 draws += [np.sort(rng.integers(0, IMAGES, n)) for n in (1, 2, 3, 8, 120)]
-resamples = [
-    {"drawn": [int(i) for i in drawn],
-     **{iou: average_precision(gt, dt, [int(i) for i in ids[drawn]], iou) for iou in ("bbox", "segm")}}
-    for drawn in draws]
+resamples = []
+for drawn in draws:
+    found = {iou: average_precision(gt, dt, [int(i) for i in ids[drawn]], iou) for iou in ("bbox", "segm")}
+    resamples.append({"drawn": [int(i) for i in drawn], **{iou: ap for iou, (ap, _) in found.items()},
+                      "categories": {iou: categories for iou, (_, categories) in found.items()}})
 
 rng = np.random.default_rng(11)
 differences = []
