@@ -33,9 +33,8 @@ pub(crate) struct Figure {
 }
 
 pub(crate) fn curves(results: &Results, groups: &[Group]) -> Result<Vec<Figure>> {
-    // One colour a system or variant, the same in every figure.
-    let labels: Vec<String> = groups.iter().map(Group::label).collect();
-    let labels = first_seen(labels.iter().map(String::as_str));
+    let labels = styles(groups);
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
     let rows = results.cells().flat_map(|cell| &cell.history.rows);
     let mut tasks = first_seen(rows.filter(|row| is_training(row) && row.task != NONE).map(|row| row.task.as_str()));
     tasks.sort_unstable();
@@ -51,6 +50,12 @@ pub(crate) fn curves(results: &Results, groups: &[Group]) -> Result<Vec<Figure>>
         }
     }
     Ok(figures)
+}
+
+/// Systems and variants, each at the number of its colour: the same in every figure.
+pub(crate) fn styles(groups: &[Group]) -> Vec<String> {
+    let labels: Vec<String> = groups.iter().map(|group| label(group.id)).collect();
+    first_seen(labels.iter().map(String::as_str)).into_iter().map(str::to_owned).collect()
 }
 
 /// Rows of evaluations have a phase of their own; every other phase trains.

@@ -4,8 +4,9 @@ use adamv_store::{CellState, Environment};
 use serde::Serialize;
 
 use crate::csv::{Field, csv};
+use crate::group::{Group, Metric, state_word};
 use crate::load::{Results, RunCell};
-use crate::number::{bytes, duration, rate};
+use crate::number::{bytes, duration, fixed, rate};
 
 /// A row of the cells table.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,8 @@ pub(crate) struct CellRow {
     /// `done`, `failed`, ...; `unfinished` for a waiting cell: in a report nothing waits.
     pub state: &'static str,
     pub planned: bool,
+    /// In the order of [`Metric::ALL`], percent.
+    pub metrics: Vec<Quantity>,
     pub steps: Quantity,
     pub train_time: Quantity,
     pub train_rate: Quantity,
@@ -93,20 +96,23 @@ pub(crate) struct Details {
     pub runs: bool,
     /// Whether any cell ran on a device with memory of its own.
     pub device: bool,
+    pub metrics: Vec<&'static str>,
+    /// In the order of the main table, so that the seeds of a row stand together.
     pub cells: Vec<CellRow>,
     pub environments: Vec<EnvironmentRow>,
     pub data: Vec<DataRow>,
     pub keys: Vec<KeyRow>,
 }
 
-pub(crate) fn details(results: &Results) -> Details {
+pub(crate) fn details(results: &Results, groups: &[Group]) -> Details {
     let mut cells = Vec::new();
-    for run in &results.runs {
-        cells.extend(run.cells.iter().map(|cell| cell_row(&run.name, cell)));
+    for group in groups {
+        cells.extend(group.cells.iter().map(|cell| cell_row(&results.runs[group.run].name, cell)));
     }
     Details {
         runs: results.runs.len() > 1,
         device: cells.iter().any(|cell| cell.device_memory.value.is_some()),
+        metrics: Metric::ALL.map(Metric::name).into(),
         cells,
         environments: environments(results),
         data: data(results),
@@ -128,8 +134,9 @@ fn cell_row(run: &str, cell: &RunCell) -> CellRow {
         run: run.to_owned(),
         anchor: cell.anchor.clone(),
         seed: cell.id.seed,
-        state: if cell.state == CellState::Waiting { "unfinished" } else { cell.state.name() },
+        state: state_word(cell),
         planned: cell.planned,
+        metrics: Metric::ALL.map(|metric| Quantity::new(measured(cell, metric), fixed)).into(),
         steps: Quantity::new(steps.map(|n| n as f64), |n| format!("{n:.0}")),
         train_time: Quantity::new(train, duration),
         train_rate: Quantity::new(positive(timing.map(|t| t.train_images_per_second)), rate),
@@ -144,6 +151,11 @@ fn cell_row(run: &str, cell: &RunCell) -> CellRow {
         }),
         command: cell.command.clone(),
     }
+}
+
+/// Percent; none where the cell isn't done or has no such number.
+fn measured(cell: &RunCell, metric: Metric) -> Option<f64> {
+    cell.record.as_ref().filter(|_| cell.state == CellState::Done).and_then(|record| metric.of(record).ok())
 }
 
 fn environments(results: &Results) -> Vec<EnvironmentRow> {
@@ -216,6 +228,11 @@ pub(crate) fn cells_csv(results: &Results) -> String {
         "error",
         "cell_key",
         "protocol_key",
+        "accuracy_percent",
+        "AP_percent",
+        "AP50_percent",
+        "AP75_percent",
+        "APmask_percent",
         "steps",
         "train_seconds",
         "evaluate_seconds",
@@ -233,7 +250,7 @@ pub(crate) fn cells_csv(results: &Results) -> String {
             let record = cell.record.as_ref();
             let number =
                 |of: fn(&adamv_store::Timing) -> f64| record.map_or(Field::Empty, |r| Field::Number(of(&r.timing)));
-            vec![
+            let mut fields = vec![
                 text(&run.name),
                 text(&cell.name),
                 text(&cell.id.system),
@@ -244,6 +261,9 @@ pub(crate) fn cells_csv(results: &Results) -> String {
                 text(record.and_then(|r| r.error.as_deref()).unwrap_or_default()),
                 text(record.map_or("", |r| &r.cell_key)),
                 text(record.map_or("", |r| &r.protocol_key)),
+            ];
+            fields.extend(Metric::ALL.map(|metric| measured(cell, metric).map_or(Field::Empty, Field::Number)));
+            fields.extend([
                 record
                     .map(|r| r.timing.steps)
                     .or(cell.progress.as_ref().map(|p| p.step))
@@ -257,7 +277,8 @@ pub(crate) fn cells_csv(results: &Results) -> String {
                 record.and_then(|r| r.device_peak_memory_bytes).map_or(Field::Empty, Field::Count),
                 record.map_or(Field::Empty, |r| Field::Count(r.data.iter().map(|d| d.skipped_samples).sum())),
                 text(&cell.command),
-            ]
+            ]);
+            fields
         })
     });
     csv(&header, rows)

@@ -9,16 +9,16 @@ use plotters::prelude::*;
 
 use crate::error::{ReportError, Result};
 
-const WIDTH: u32 = 600;
+pub(crate) const WIDTH: u32 = 600;
 /// Heights of the first panel, of each further one, of a row of the legend, of the axis' numbers and title.
 const FIRST: u32 = 250;
 const NEXT: u32 = 120;
 const LEGEND: u32 = 24;
-const AXIS: u32 = 44;
+pub(crate) const AXIS: u32 = 44;
 /// Width of the numbers and title on the left.
-const LEFT: u32 = 70;
+pub(crate) const LEFT: u32 = 70;
 /// plotters writes 1/1.24 of it as the SVG's font size.
-const FONT: u32 = 16;
+pub(crate) const FONT: u32 = 16;
 const LONGEST_LABEL: usize = 36;
 
 pub(crate) const INK: RGBColor = RGBColor(0x3a, 0x44, 0x4e);
@@ -70,7 +70,7 @@ pub(crate) struct LineFigure<'a> {
 }
 
 /// Colour of a legend entry. After eight, the colours come again a shade off, with other dashes.
-fn colour(style: usize) -> RGBColor {
+pub(crate) fn colour(style: usize) -> RGBColor {
     let rgb = COLOURS[style % COLOURS.len()].0 ^ (style / COLOURS.len()) as u32 & 0x0f;
     RGBColor((rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8)
 }
@@ -105,7 +105,13 @@ pub(crate) fn draw(figure: &LineFigure) -> Result<String> {
         root.present().map_err(|e| failed(e.to_string()))?;
     }
     let (_, body) = svg.split_once('>').ok_or_else(|| failed("plotters made no SVG".to_owned()))?;
-    Ok(head(figure, height) + body)
+    let styles: Vec<usize> = figure.entries.iter().map(|entry| entry.1).collect();
+    let mut dashes = String::from(".adamv polyline{stroke-linejoin:round}");
+    for style in &styles {
+        let _ =
+            write!(dashes, ".adamv polyline[stroke=\"{}\"]{{stroke-dasharray:{}}}", hex(colour(*style)), dash(*style));
+    }
+    Ok(head([figure.name, figure.title, figure.description], height, &styles, &dashes) + body)
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -177,12 +183,9 @@ fn legend_rows(entries: &[(String, usize)]) -> Vec<Vec<Placed>> {
     let mut rows: Vec<Vec<Placed>> = Vec::new();
     let mut x = 0;
     for (text, style) in entries {
-        let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
-        if text.chars().count() > LONGEST_LABEL {
-            text = text.chars().take(LONGEST_LABEL - 1).chain(['…']).collect();
-        }
-        // 30 for the sample of the line, 7.2 a letter of 13 px sans-serif (a wide one), 22 between entries.
-        let width = 30 + (7.2 * text.chars().count() as f64) as i32 + 22;
+        let text = short(text);
+        // 30 for the sample of the line, 22 between entries.
+        let width = 30 + text_width(&text) + 22;
         if rows.is_empty() || x + width > (WIDTH - LEFT) as i32 {
             rows.push(Vec::new());
             x = 0;
@@ -193,6 +196,20 @@ fn legend_rows(entries: &[(String, usize)]) -> Vec<Vec<Placed>> {
         x += width;
     }
     rows
+}
+
+/// A label as it is drawn: without control characters, and of a bounded length.
+pub(crate) fn short(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    if text.chars().count() <= LONGEST_LABEL {
+        return text;
+    }
+    text.chars().take(LONGEST_LABEL - 1).chain(['…']).collect()
+}
+
+/// Pixels that a label may take: 7.2 a letter of 13 px sans-serif (a wide one).
+pub(crate) fn text_width(text: &str) -> i32 {
+    (7.2 * text.chars().count() as f64) as i32
 }
 
 fn draw_legend(area: &Area, rows: &[Vec<Placed>]) -> std::result::Result<(), String> {
@@ -209,30 +226,27 @@ fn draw_legend(area: &Area, rows: &[Vec<Placed>]) -> std::result::Result<(), Str
     Ok(())
 }
 
-/// The opening tag with title, description and the style sheet of the colours in use.
-fn head(figure: &LineFigure, height: u32) -> String {
-    let mut light = String::new();
+/// The opening tag with name, title and description, the style sheet of the colours in use, and further rules of `light`.
+pub(crate) fn head([name, title, description]: [&str; 3], height: u32, styles: &[usize], light: &str) -> String {
     let mut dark = String::new();
-    for (_, style) in &figure.entries {
-        let on_light = hex(colour(*style));
-        let on_dark = COLOURS[style % COLOURS.len()].1;
-        let _ = write!(light, ".adamv polyline[stroke=\"{on_light}\"]{{stroke-dasharray:{}}}", dash(*style));
+    for style in styles {
+        let (on_light, on_dark) = (hex(colour(*style)), COLOURS[style % COLOURS.len()].1);
         let _ = write!(
             dark,
             ".adamv [stroke=\"{on_light}\"]{{stroke:{on_dark}}}.adamv [fill=\"{on_light}\"]{{fill:{on_dark}}}"
         );
     }
     let _ = write!(dark, ".adamv text{{fill:{INK_DARK}}}.adamv [stroke=\"{}\"]{{stroke:{RULE_DARK}}}", hex(RULE));
-    let (name, title, description) = (figure.name, escape(figure.title), escape(figure.description));
+    let (title, description) = (escape(title), escape(description));
     format!(
         "<svg class=\"adamv\" role=\"img\" aria-labelledby=\"{name}-title {name}-desc\" viewBox=\"0 0 {WIDTH} {height}\" \
          xmlns=\"http://www.w3.org/2000/svg\">\n<title id=\"{name}-title\">{title}</title>\n<desc id=\"{name}-desc\">{description}</desc>\n\
-         <style>.adamv text{{font-family:system-ui,sans-serif}}.adamv polyline{{stroke-linejoin:round}}{light}\
+         <style>.adamv text{{font-family:system-ui,sans-serif}}{light}\
          @media screen and (prefers-color-scheme:dark){{{dark}}}</style>"
     )
 }
 
-/// As plotters writes a colour.
+/// As plotters writes colours: in capitals.
 pub(crate) fn hex(RGBColor(r, g, b): RGBColor) -> String {
     format!("#{r:02X}{g:02X}{b:02X}")
 }

@@ -1,7 +1,6 @@
 //! Rows of the main table: cells that differ only in their seed, and what can be said of them together.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -83,8 +82,9 @@ pub(crate) type Measured = Result<Estimate, String>;
 /// Cells of one run that differ only in their seed.
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
-    /// Index of the run.
+    /// Index of the run, and its name where there are several.
     pub run: usize,
+    pub run_name: Option<&'a str>,
     pub id: &'a CellId,
     /// None when no cell of it has a record.
     pub protocol: Option<&'a str>,
@@ -93,9 +93,13 @@ pub(crate) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// `taps`, or `taps (E16)` for a variant.
+    /// `taps`, or `taps (E16)` for a variant; with the run where there are several: `taps (E16, smoke)`.
     pub(crate) fn label(&self) -> String {
-        label(self.id)
+        let variant = Some(self.id.variant.as_str()).filter(|variant| *variant != CellId::BASE);
+        match [variant, self.run_name].into_iter().flatten().collect::<Vec<_>>()[..] {
+            [] => self.id.system.clone(),
+            ref more => format!("{} ({})", self.id.system, more.join(", ")),
+        }
     }
 
     /// Records of the cells that are done.
@@ -135,7 +139,7 @@ impl<'a> Group<'a> {
     }
 
     /// Why a group without a finished cell has no value: `failed`, or `one failed, one unfinished`.
-    fn why_nothing(&self) -> String {
+    pub(crate) fn why_nothing(&self) -> String {
         let of = |states: &[CellState]| self.cells.iter().filter(|cell| states.contains(&cell.state)).count();
         let kinds = [
             ("failed", of(&[CellState::Failed])),
@@ -148,25 +152,9 @@ impl<'a> Group<'a> {
             _ => present.iter().map(|(word, n)| format!("{n} {word}")).collect::<Vec<_>>().join(", "),
         }
     }
-
-    fn by_seed(&self, metric: Metric) -> BTreeMap<u64, f64> {
-        self.done().filter_map(|record| Some((record.cell.seed, metric.of(record).ok()?))).collect()
-    }
-
-    /// Points over the reference, seed by seed where both have the seed; or why there is no such number.
-    pub(crate) fn margin(&self, metric: Metric, reference: Result<&Group, &str>) -> Measured {
-        self.metric(metric)?;
-        let reference = reference?;
-        let (ours, theirs) = (self.by_seed(metric), reference.by_seed(metric));
-        if theirs.is_empty() {
-            let why = reference.metric(metric).err().unwrap_or_default();
-            return Err(format!("{} {why}", reference.label()));
-        }
-        let differences: Vec<f64> = ours.iter().filter_map(|(seed, value)| Some(value - theirs.get(seed)?)).collect();
-        Estimate::of(&differences).ok_or_else(|| "no seed in common".to_owned())
-    }
 }
 
+/// What a legend calls a cell's system and variant.
 pub(crate) fn label(id: &CellId) -> String {
     if id.variant == CellId::BASE { id.system.clone() } else { format!("{} ({})", id.system, id.variant) }
 }
@@ -177,6 +165,7 @@ pub(crate) fn groups(results: &Results) -> Vec<Group<'_>> {
     // Cells with a record first: one without belongs to the group that it would have joined.
     for recorded in [true, false] {
         for (run, cells) in results.runs.iter().enumerate() {
+            let run_name = (results.runs.len() > 1).then_some(cells.name.as_str());
             for cell in cells.cells.iter().filter(|cell| cell.record.is_some() == recorded) {
                 let protocol = cell.record.as_ref().map(|record| record.protocol_key.as_str());
                 let joins = |group: &&mut Group| {
@@ -186,7 +175,7 @@ pub(crate) fn groups(results: &Results) -> Vec<Group<'_>> {
                 };
                 match groups.iter_mut().find(joins) {
                     Some(group) => group.cells.push(cell),
-                    None => groups.push(Group { run, id: &cell.id, protocol, cells: vec![cell] }),
+                    None => groups.push(Group { run, run_name, id: &cell.id, protocol, cells: vec![cell] }),
                 }
             }
         }
@@ -247,6 +236,11 @@ pub(crate) fn reference_of<'g, 'a>(
         None if same_backbone().next().is_some() => Err("reference not done"),
         None => Err("no reference"),
     }
+}
+
+/// How a cell ended, in a word: in a report nothing waits.
+pub(crate) fn state_word(cell: &RunCell) -> &'static str {
+    if cell.state == CellState::Waiting { "unfinished" } else { cell.state.name() }
 }
 
 /// `one cell is done`, `2 cells failed`: the states of cells, in words, those that occur.

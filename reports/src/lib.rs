@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! run directories --load--> Results --group--> one row per system, backbone, variant and protocol
-//!                                   \--curves-> figures         |
+//!                                   \--curves-> figures         |            \--scatter-> figure 1
+//!                                       paired, margins, ablations (by compare), claims
 //!                                                table, verdict, details, probes
 //!                                                               |
 //!                                     html, markdown, csv <-- Document --write--> report.html, report.md, tables/, figures/
@@ -11,6 +12,7 @@
 //! Architecture invariant: reads the store and nothing else; no torch, no data, no clock. The same store gives the same bytes.
 //! Every name that comes from a record is text: it is escaped where the format is made (`html`, `markdown`, `csv`, plotters).
 
+mod ablations;
 pub mod claims;
 mod command;
 pub mod compare;
@@ -22,9 +24,12 @@ mod error;
 mod figure;
 mod group;
 mod load;
+mod margins;
 mod markup;
 mod number;
+mod paired;
 mod probes;
+mod scatter;
 mod table;
 mod verdict;
 mod write;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use adamv_store::{
-    Baseline, CellId, CellState, DetectionMatches, History, Probes, Progress, Record, RunDir, cell_dir_name,
-    read_matches,
+    Baseline, CellId, CellState, ClassificationPrediction, DetectionMatches, Gates, History, Probes, Progress, Record,
+    RunDir, cell_dir_name, read_classification, read_matches,
 };
 
 use crate::command::{reproduce, run_command};
@@ -21,8 +21,10 @@ pub struct Results {
 pub struct Run {
     /// Name of its suite; of its first record's when it has no plan.
     pub suite: String,
-    /// Name of the folder, to tell runs apart.
+    /// Name of the folder, with a number where another run has it too: it tells runs apart.
     pub name: String,
+    /// How large a difference matters in its suite.
+    pub gates: Gates,
     /// In the order of the plan.
     pub cells: Vec<RunCell>,
 }
@@ -42,6 +44,8 @@ pub struct RunCell {
     pub progress: Option<Progress>,
     /// Empty when the cell wrote none.
     pub history: History,
+    /// The class of each image; empty when the cell has none.
+    pub classification: Vec<ClassificationPrediction>,
     /// What COCO's matching made of its detections; None when it has none.
     pub matches: Option<DetectionMatches>,
     /// Empty when the cell has none.
@@ -68,10 +72,22 @@ pub fn load(run_dirs: &[&Path]) -> Result<Results> {
         return Err(ReportError::NoRun);
     }
     let mut runs = run_dirs.iter().map(|path| load_run(path)).collect::<Result<Vec<Run>>>()?;
+    tell_apart(&mut runs);
     for (i, cell) in runs.iter_mut().flat_map(|run| &mut run.cells).enumerate() {
         cell.anchor = format!("cell-{}", i + 1);
     }
     Ok(Results { runs })
+}
+
+/// Runs of the same name become `NAME`, `NAME 2`, ...
+fn tell_apart(runs: &mut [Run]) {
+    for i in 1..runs.len() {
+        let taken = |name: &str| runs[..i].iter().any(|run| run.name == name);
+        if taken(&runs[i].name) {
+            let free = (2..).map(|n| format!("{} {n}", runs[i].name)).find(|name| !taken(name));
+            runs[i].name = free.unwrap_or_default();
+        }
+    }
 }
 
 fn load_run(path: &Path) -> Result<Run> {
@@ -85,6 +101,8 @@ fn load_run(path: &Path) -> Result<Run> {
     for cell in run.cells()? {
         let history_path = cell.dir.history();
         let history = if history_path.is_file() { History::read(&history_path)? } else { History::default() };
+        let classes = cell.dir.classification_predictions();
+        let classification = if classes.is_file() { read_classification(&classes)? } else { Vec::new() };
         let (matches, probes) = (read_matches(&cell.dir)?, Probes::read(&cell.dir.probes())?);
         let command = reproduce(base.as_deref(), &cell.id);
         let name = cell.dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -96,17 +114,19 @@ fn load_run(path: &Path) -> Result<Run> {
             record: cell.record,
             progress: cell.progress,
             history,
+            classification,
             matches,
             probes,
             planned: cell.planned,
             command,
         });
     }
+    let gates = plan.as_ref().map(|plan| plan.gates).unwrap_or_default();
     let suite =
         plan.map(|plan| plan.suite).or_else(|| cells.first().map(|cell| cell.id.suite.clone())).unwrap_or_default();
     // `.` and `..` have no name of their own; the suite's will do.
     let name = path.file_name().map_or_else(|| suite.clone(), |name| name.to_string_lossy().into_owned());
-    Ok(Run { suite, name, cells })
+    Ok(Run { suite, name, gates, cells })
 }
 
 fn load_baseline(path: &Path) -> Result<Run> {
@@ -123,10 +143,11 @@ fn load_baseline(path: &Path) -> Result<Run> {
             record: Some(cell.record),
             progress: None,
             history: cell.history,
+            classification: cell.classification,
             matches: cell.matches,
             probes: cell.probes,
             planned: true,
         })
         .collect();
-    Ok(Run { suite: manifest.suite, name, cells })
+    Ok(Run { suite: manifest.suite, name, gates: manifest.gates, cells })
 }

@@ -8,13 +8,21 @@ use crate::error::{ReportError, Result};
 
 const MARKDOWN: AutoEscape = AutoEscape::Custom("markdown");
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 18] = [
     ("report.html", include_str!("../templates/report.html.jinja")),
+    ("results.html", include_str!("../templates/results.html.jinja")),
+    ("ablations.html", include_str!("../templates/ablations.html.jinja")),
+    ("claims.html", include_str!("../templates/claims.html.jinja")),
+    ("numbers.html", include_str!("../templates/numbers.html.jinja")),
     ("report.css", include_str!("../templates/report.css")),
     ("probes.html", include_str!("../templates/probes.html.jinja")),
     ("probes.css", include_str!("../templates/probes.css")),
     ("probes.md", include_str!("../templates/probes.md.jinja")),
     ("sort.js", include_str!("../templates/sort.js")),
+    ("results.md", include_str!("../templates/results.md.jinja")),
+    ("ablations.md", include_str!("../templates/ablations.md.jinja")),
+    ("claim_list.md", include_str!("../templates/claim_list.md.jinja")),
+    ("numbers.md", include_str!("../templates/numbers.md.jinja")),
     ("report.md", include_str!("../templates/report.md.jinja")),
     ("comparison.md", include_str!("../templates/comparison.md.jinja")),
     ("compare.md", include_str!("../templates/compare.md.jinja")),

@@ -4,23 +4,21 @@ use adamv_store::CellState;
 use serde::Serialize;
 
 use crate::csv::{Field, csv};
-use crate::group::{Group, Measured, Metric, reference_of};
+use crate::group::{Group, Measured, Metric, state_word};
 use crate::load::Results;
 use crate::verdict::{is_best, sets};
 
 /// Tasks with their titles; OD and IS are one task, as in the paper.
-const TASKS: [(&str, &str); 2] = [("classification", "CLS"), ("detection", "OD & IS")];
+pub(crate) const TASKS: [(&str, &str); 2] = [("classification", "CLS"), ("detection", "OD & IS")];
 
 #[derive(Debug, Serialize)]
 pub(crate) struct MainTable {
-    pub reference: String,
     /// Whether any row is of a variant, or of a second run: those columns are there only then.
     pub variants: bool,
     pub runs: bool,
     /// What an image of each task costs, millions: activated parameters, then multiply-adds.
     pub costs: Vec<String>,
     pub metrics: Vec<&'static str>,
-    pub margins: Vec<&'static str>,
     pub rows: Vec<MainRow>,
 }
 
@@ -33,8 +31,7 @@ pub(crate) struct MainRow {
     pub seeds: Vec<Seed>,
     pub costs: Vec<Shown>,
     pub metrics: Vec<Shown>,
-    /// For the metrics named in [`MainTable::margins`].
-    pub margins: Vec<Shown>,
+    pub origin: Origin,
 }
 
 /// A seed and the cell behind it.
@@ -43,6 +40,42 @@ pub(crate) struct Seed {
     pub seed: u64,
     pub anchor: String,
     pub done: bool,
+    /// How the cell ended.
+    pub state: &'static str,
+}
+
+pub(crate) fn seeds(group: &Group) -> Vec<Seed> {
+    let seed = |cell: &&crate::load::RunCell| Seed {
+        seed: cell.id.seed,
+        anchor: cell.anchor.clone(),
+        done: cell.state == CellState::Done,
+        state: state_word(cell),
+    };
+    group.cells.iter().map(seed).collect()
+}
+
+/// The cells that numbers come from.
+#[derive(Debug, Serialize)]
+pub(crate) struct Origin {
+    /// The first of them; the others follow it in the table of cells.
+    pub anchor: String,
+    /// Their names.
+    pub cells: String,
+}
+
+impl Origin {
+    /// Of the finished cells of some groups; of all of them where none is finished.
+    pub(crate) fn new(groups: &[&Group]) -> Self {
+        let of = |all: bool| {
+            let cells = groups.iter().flat_map(|group| &group.cells);
+            cells.filter(move |cell| all || cell.state == CellState::Done)
+        };
+        let all = of(false).next().is_none();
+        Self {
+            anchor: of(all).next().map_or_else(String::new, |cell| cell.anchor.clone()),
+            cells: of(all).map(|cell| cell.name.as_str()).collect::<Vec<_>>().join(", "),
+        }
+    }
 }
 
 /// A number as shown, or why there is none.
@@ -57,58 +90,46 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    fn new(measured: Measured, signed: bool, best: bool) -> Self {
+    pub(crate) fn new(measured: Measured, best: bool) -> Self {
         match measured {
-            Ok(e) => Self {
-                text: if signed { e.signed() } else { e.text() },
-                missing: None,
-                value: Some(e.mean),
-                deviation: e.deviation,
-                best,
-            },
+            Ok(e) => Self { text: e.text(), missing: None, value: Some(e.mean), deviation: e.deviation, best },
             Err(why) => Self { text: "—".to_owned(), missing: Some(why), value: None, deviation: None, best: false },
         }
     }
 }
 
-pub(crate) fn main_table(results: &Results, groups: &[Group], reference: &str) -> MainTable {
+/// Activated parameters and multiply-adds of an image of each task.
+pub(crate) fn costs(group: &Group) -> Vec<Shown> {
+    (TASKS.iter().map(|(task, _)| group.activated(task)))
+        .chain(TASKS.iter().map(|(task, _)| group.macs(task)))
+        .map(|cost| Shown::new(cost, false))
+        .collect()
+}
+
+pub(crate) fn main_table(results: &Results, groups: &[Group]) -> MainTable {
     let sets = sets(groups);
     let rows = groups
         .iter()
         .map(|group| {
             let set = sets.iter().find(|set| set.iter().any(|other| std::ptr::eq(*other, group)));
             let best = |metric| set.is_some_and(|set| is_best(set, group, metric));
-            let against = reference_of(groups, group, reference);
             MainRow {
                 system: group.id.system.clone(),
                 backbone: group.id.backbone.clone(),
                 variant: group.id.variant.clone(),
                 run: results.runs[group.run].name.clone(),
-                seeds: group
-                    .cells
-                    .iter()
-                    .map(|cell| Seed {
-                        seed: cell.id.seed,
-                        anchor: cell.anchor.clone(),
-                        done: cell.state == CellState::Done,
-                    })
-                    .collect(),
-                costs: (TASKS.iter().map(|(task, _)| group.activated(task)))
-                    .chain(TASKS.iter().map(|(task, _)| group.macs(task)))
-                    .map(|cost| Shown::new(cost, false, false))
-                    .collect(),
-                metrics: Metric::ALL.map(|metric| Shown::new(group.metric(metric), false, best(metric))).into(),
-                margins: Metric::MAIN.map(|metric| Shown::new(group.margin(metric, against), true, false)).into(),
+                seeds: seeds(group),
+                costs: costs(group),
+                metrics: Metric::ALL.map(|metric| Shown::new(group.metric(metric), best(metric))).into(),
+                origin: Origin::new(&[group]),
             }
         })
         .collect();
     MainTable {
-        reference: reference.to_owned(),
         variants: groups.iter().any(|group| group.id.variant != adamv_store::CellId::BASE),
         runs: results.runs.len() > 1,
         costs: ["Params", "MACs"].iter().flat_map(|cost| TASKS.map(|(_, task)| format!("{cost} {task}"))).collect(),
         metrics: Metric::ALL.map(Metric::name).into(),
-        margins: Metric::MAIN.map(Metric::name).into(),
         rows,
     }
 }
@@ -123,7 +144,6 @@ impl MainTable {
             .iter()
             .flat_map(|cost| TASKS.map(|(task, _)| format!("{cost}_{task}_millions")))
             .chain(self.metrics.iter().map(|name| format!("{name}_percent")))
-            .chain(self.margins.iter().map(|name| format!("{name}_margin_points")))
             .collect();
         for name in &names {
             header.extend([name.clone(), format!("{name}_std")]);
@@ -135,7 +155,7 @@ impl MainTable {
             fields.push(Field::Count(row.seeds.iter().filter(|seed| seed.done).count() as u64));
             fields.push(Field::Count(row.seeds.len() as u64));
             let mut missing = Vec::new();
-            for (name, shown) in names.iter().zip(row.costs.iter().chain(&row.metrics).chain(&row.margins)) {
+            for (name, shown) in names.iter().zip(row.costs.iter().chain(&row.metrics)) {
                 fields.extend([shown.value, shown.deviation].map(|v| v.map_or(Field::Empty, Field::Number)));
                 missing.extend(shown.missing.as_ref().map(|why| format!("{name}: {why}")));
             }

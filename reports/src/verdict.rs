@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use adamv_store::CellState;
+use adamv_store::{CellId, CellState};
 use serde::Serialize;
 
+use crate::compare::Verdict as Word;
 use crate::curves::steps_trained;
 use crate::group::{Group, Metric, first_seen, states};
 use crate::load::{Results, RunCell};
-use crate::number::{Estimate, count, fixed};
+use crate::margins::{GroupMargins, Margins};
+use crate::number::{Estimate, count, fixed, signed};
+
+/// The system that the paper is about.
+const SUBJECT: &str = "adamv-moe";
 
 /// Half the width of a 95% interval in standard errors.
 const Z95: f64 = 1.96;
@@ -37,11 +42,14 @@ pub(crate) struct NotDone {
 #[derive(Debug, Serialize)]
 pub(crate) struct SetVerdict {
     pub title: String,
+    /// What the subject does against the reference, and whether it is best.
+    pub sentences: Vec<String>,
     /// Metric, who is best.
     pub lines: Vec<(String, String)>,
 }
 
-pub(crate) fn verdict(results: &Results, groups: &[Group]) -> Verdict {
+/// `more` are notes of others, which come last.
+pub(crate) fn verdict(results: &Results, groups: &[Group], margins: &Margins, more: &[String]) -> Verdict {
     let cells = results.cells().count();
     let done = results.cells().filter(|cell| cell.state == CellState::Done).count();
     let measured = groups.iter().any(|group| Metric::ALL.iter().any(|metric| group.metric(*metric).is_ok()));
@@ -56,12 +64,43 @@ pub(crate) fn verdict(results: &Results, groups: &[Group]) -> Verdict {
         (1, b) => format!("1 of {b} cells is done"),
         (a, b) => format!("{a} of {b} cells are done"),
     };
+    let names = SetNames::new(groups);
+    let mut notes = notes(results, groups);
+    notes.extend_from_slice(more);
     Verdict {
         measured,
         headline: format!("{finished}{rest}."),
-        sets: sets(groups).iter().map(|set| set_verdict(set)).filter(|set| !set.lines.is_empty()).collect(),
+        sets: sets(groups)
+            .iter()
+            .map(|set| set_verdict(set, &names, groups, margins))
+            .filter(|set| !set.lines.is_empty())
+            .collect(),
         unfinished: unfinished(results),
-        notes: notes(results, groups),
+        notes,
+    }
+}
+
+/// Names of sets: the backbone's, with the protocol where it was run under several.
+pub(crate) struct SetNames<'a> {
+    several: Vec<&'a str>,
+}
+
+impl<'a> SetNames<'a> {
+    pub(crate) fn new(groups: &'a [Group]) -> Self {
+        let sets = sets(groups);
+        let backbones: Vec<&str> = sets.iter().map(|set| set[0].id.backbone.as_str()).collect();
+        let times = |name: &str| backbones.iter().filter(|other| **other == name).count();
+        Self { several: backbones.iter().copied().filter(|name| times(name) > 1).collect() }
+    }
+
+    pub(crate) fn of(&self, set: &[&Group]) -> String {
+        let backbone = &set[0].id.backbone;
+        match set[0].protocol {
+            Some(protocol) if self.several.contains(&backbone.as_str()) => {
+                format!("{backbone}, protocol {}", protocol.chars().take(8).collect::<String>())
+            }
+            _ => backbone.clone(),
+        }
     }
 }
 
@@ -78,15 +117,123 @@ pub(crate) fn sets<'g, 'a>(groups: &'g [Group<'a>]) -> Vec<Vec<&'g Group<'a>>> {
     sets
 }
 
-fn set_verdict(set: &[&Group]) -> SetVerdict {
-    let variants = set.iter().any(|group| group.label() != group.id.system);
+fn set_verdict(set: &[&Group], names: &SetNames, groups: &[Group], margins: &Margins) -> SetVerdict {
+    let variants = set.iter().any(|group| group.id.variant != CellId::BASE);
     let systems = if variants { format!("{} systems and variants", set.len()) } else { count(set.len(), "system") };
     let seeds: Vec<usize> = set.iter().map(|group| group.done().count()).collect();
     let (least, most) = (seeds.iter().min().copied().unwrap_or(0), seeds.iter().max().copied().unwrap_or(0));
     let seeds = if least == most { count(most, "seed") } else { format!("{least} to {most} seeds") };
     let lines =
         Metric::MAIN.into_iter().filter_map(|metric| Some((metric.name().to_owned(), best(set, metric)?))).collect();
-    SetVerdict { title: format!("{} ({systems}, {seeds})", set[0].id.backbone), lines }
+    SetVerdict {
+        title: format!("{} ({systems}, {seeds})", names.of(set)),
+        sentences: subject(set, groups, margins),
+        lines,
+    }
+}
+
+/// What the subject does against the reference on a set's backbone under its protocol; nothing where neither was asked for.
+fn subject(set: &[&Group], groups: &[Group], margins: &Margins) -> Vec<String> {
+    let reference = margins.reference.as_str();
+    let of_set = |group: &Group| {
+        group.id.backbone == set[0].id.backbone && (group.protocol.is_none() || group.protocol == set[0].protocol)
+    };
+    let ours: Vec<&GroupMargins> =
+        margins.groups.iter().filter(|m| m.group.id.system == SUBJECT && of_set(m.group)).collect();
+    // Variants have tables of their own; where there is nothing else they speak for the system.
+    let base: Vec<&&GroupMargins> = ours.iter().filter(|m| m.group.id.variant == CellId::BASE).collect();
+    let chosen: Vec<&GroupMargins> = if base.is_empty() { ours } else { base.into_iter().copied().collect() };
+    let mut sentences = Vec::new();
+    for margins_of in &chosen {
+        let group = margins_of.group;
+        if group.done().next().is_none() {
+            sentences.push(format!("{} has no finished cell here: {}.", group.label(), group.why_nothing()));
+            continue;
+        }
+        match margins_of.over {
+            None if !groups.iter().any(|other| other.id.system == reference && of_set(other)) => {
+                sentences.push(format!("There is no {reference} here to hold {} against.", group.label()));
+            }
+            _ => sentences.extend(against(margins_of, reference)),
+        }
+        sentences.push(among(set, group));
+    }
+    if chosen.is_empty() && set.iter().any(|group| group.id.system == reference) {
+        sentences.push(format!("{SUBJECT} was not run here."));
+    }
+    sentences
+}
+
+/// The margins in a sentence, and in another what they come to.
+fn against(margins: &GroupMargins, reference: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut words = Vec::new();
+    let mut tolerances = Vec::new();
+    for metric in Metric::MAIN {
+        match margins.of(metric) {
+            Some(Ok(row)) => {
+                words.push((metric.key(), row.verdict));
+                tolerances.push(fixed(row.tolerance));
+                parts.push(format!(
+                    "{} {} points {} ({})",
+                    metric.key(),
+                    signed(row.delta),
+                    row.shown().interval,
+                    row.verdict
+                ));
+            }
+            Some(Err(why)) => parts.push(format!("{} not compared ({why})", metric.key())),
+            None => {}
+        }
+    }
+    let name = margins.group.label();
+    let over = margins.over.map_or_else(|| reference.to_owned(), Group::label);
+    let mut sentences = vec![format!("{name} against {over}: {}.", parts.join(", "))];
+    let of = |word: Word| words.iter().filter(|(_, other)| *other == word).map(|(name, _)| *name).collect::<Vec<_>>();
+    let (better, worse) = (of(Word::Better), of(Word::Worse));
+    let rest = Metric::MAIN.len() - better.len();
+    let sure = format!("sure and at least the tolerance of the suite ({} points)", tolerances.join(", "));
+    sentences.push(match (better.len(), rest) {
+        _ if words.is_empty() => return sentences,
+        (_, 0) => format!("{name} wins over {over} in all three."),
+        (0, _) if worse.is_empty() => {
+            format!("{name} does not win over {over}: in none of the three is it ahead by what is {sure}.")
+        }
+        (0, _) => {
+            format!("{name} does not win over {over}: it is better in none of the three and worse in {}.", and(&worse))
+        }
+        (_, _) if worse.is_empty() => {
+            format!("{name} wins over {over} in {} alone: elsewhere nothing is {sure}.", and(&better))
+        }
+        (_, _) => format!("{name} wins over {over} in {} and loses in {}.", and(&better), and(&worse)),
+    });
+    sentences
+}
+
+/// In which metrics a group has the highest mean of its set.
+fn among(set: &[&Group], group: &Group) -> String {
+    let measured: Vec<Metric> = Metric::MAIN.into_iter().filter(|metric| group.metric(*metric).is_ok()).collect();
+    let best: Vec<&str> =
+        measured.iter().filter(|metric| is_best(set, group, **metric)).map(|metric| metric.key()).collect();
+    let name = group.label();
+    match best.len() {
+        _ if set.len() < 2 => format!("Nothing else was measured beside {name}."),
+        0 => format!(
+            "It has the highest mean in none of {}.",
+            and(&measured.iter().map(|m| m.key()).collect::<Vec<_>>())
+        ),
+        n if n == measured.len() => format!("It has the highest mean in {}.", and(&best)),
+        _ => format!("It has the highest mean in {} alone.", and(&best)),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn and(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
 }
 
 /// Who is best at a metric and by how much; None when nobody has it.

@@ -3,7 +3,7 @@
 use adamv_store::CellId;
 use serde::{Deserialize, Deserializer};
 
-use crate::group::Metric;
+use crate::group::{Metric, first_seen};
 
 /// A file of claims.
 #[derive(Debug, Clone, Deserialize)]
@@ -124,7 +124,7 @@ impl Published {
     }
 
     /// The published margin of a metric, where it is known.
-    pub(super) fn margin(&self, system: &System, over: &System, backbone: &str, metric: &str) -> Option<f64> {
+    pub(crate) fn margin(&self, system: &System, over: &System, backbone: &str, metric: &str) -> Option<f64> {
         let found = self.margins.iter().find(|m| m.system == *system && m.over == *over && m.backbone == backbone)?;
         match metric {
             "accuracy" => found.accuracy,
@@ -132,5 +132,10 @@ impl Published {
             "APmask" => found.APmask,
             _ => None,
         }
+    }
+
+    /// Backbones that it has margins of.
+    pub(crate) fn backbones(&self) -> Vec<&str> {
+        first_seen(self.margins.iter().map(|margin| margin.backbone.as_str()))
     }
 }

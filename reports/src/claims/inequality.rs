@@ -12,15 +12,15 @@ use crate::group::{Metric, first_seen};
 use crate::number::{fixed, signed};
 
 /// What claims are judged by.
-pub(super) struct Given<'a> {
+pub(super) struct Given<'a, 'c> {
     pub published: &'a [Published],
     pub runs: &'a [Source],
     pub resamples: usize,
     /// Resamples of the runs' cells, shared by all claims.
-    pub cache: RefCell<ApCache<'a>>,
+    pub cache: &'c RefCell<ApCache<'a>>,
 }
 
-pub(super) fn judge(test: &Test, given: &Given<'_>) -> Result<Vec<Evidence>> {
+pub(super) fn judge(test: &Test, given: &Given<'_, '_>) -> Result<Vec<Evidence>> {
     Ok(match test {
         Test::Better { system, than, metrics } => {
             let rows = rows(system, than, metrics, given)?;

@@ -17,6 +17,8 @@ use serde::Serialize;
 
 pub use file::{ActivatedParameters, Claim, Claims, Margin, Published, System, Test};
 
+pub(crate) use text::{ClaimsPage, claims_csv};
+
 use crate::compare::{ApCache, Source};
 use crate::error::Result;
 
@@ -88,6 +90,13 @@ pub struct JudgedClaims {
 }
 
 impl JudgedClaims {
+    /// How many have each verdict: `2 supported, 0 contradicted, 5 undecided, 7 not run`.
+    pub fn sentence(&self) -> String {
+        let all = [ClaimVerdict::Supported, ClaimVerdict::Contradicted, ClaimVerdict::Undecided, ClaimVerdict::NotRun];
+        let count = |verdict| self.claims.iter().filter(|claim| claim.verdict == verdict).count();
+        all.map(|verdict| format!("{} {verdict}", count(verdict))).join(", ")
+    }
+
     /// As Markdown.
     ///
     /// # Errors
@@ -108,7 +117,18 @@ pub fn judge_claims(
     runs: &[Source],
     resamples: usize,
 ) -> Result<JudgedClaims> {
-    let given = inequality::Given { published, runs, resamples, cache: RefCell::new(ApCache::new(resamples)) };
+    judge_with(claims, published, runs, resamples, &RefCell::new(ApCache::new(resamples)))
+}
+
+/// [`judge_claims`] with resamples that others made of the same runs, as many.
+pub(crate) fn judge_with<'a>(
+    claims: &Claims,
+    published: &'a [Published],
+    runs: &'a [Source],
+    resamples: usize,
+    cache: &RefCell<ApCache<'a>>,
+) -> Result<JudgedClaims> {
+    let given = inequality::Given { published, runs, resamples, cache };
     let judged = claims.claims.iter().map(|claim| {
         let found = inequality::judge(&claim.test, &given)?;
         Ok(Judged {

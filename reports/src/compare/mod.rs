@@ -29,6 +29,7 @@ pub use cost::CostRow;
 pub use judge::Verdict;
 pub(crate) use judge::judge;
 pub use pairs::{Absent, Question};
+pub(crate) use rows::{Noted, ONE_SEED};
 pub use rows::{Row, Test};
 pub(crate) use samples::{ApCache, of_kind};
 pub use seeds::SeedsRow;
@@ -194,6 +195,23 @@ pub(crate) fn rows_within<'a>(
         );
     }
     Ok(found)
+}
+
+/// The rows of some cells against others, of any runs, over the seeds that both have under the same protocol; none where there is no
+/// such seed. Not yet adjusted or judged.
+///
+/// # Errors
+/// As [`compare`], but for reading and protocols.
+pub(crate) fn rows_between<'a>(
+    ours: &[&'a SourceCell],
+    theirs: &[&'a SourceCell],
+    gates: &Gates,
+    cache: &mut ApCache<'a>,
+    noted: &mut Noted,
+) -> Result<Vec<Row>> {
+    let Some(pair) = pairs::between(ours, theirs) else { return Ok(Vec::new()) };
+    let resamples = cache.resamples();
+    rows::rows_of_systems(&pair, gates, resamples, cache, noted)
 }
 
 /// An error of a comparison that cannot be made.

@@ -147,25 +147,32 @@ pub(super) fn within<'a>(run: &'a Source, system: (&str, &str), than: (&str, &st
             .collect::<Vec<_>>()
     };
     let (ours, theirs) = (of(system), of(than));
-    let mut pairs = Vec::new();
-    for backbone in first_seen(ours.iter().map(|cell| cell.id.backbone.as_str())) {
-        let mut pair: Option<Pair> = None;
-        for new in ours.iter().filter(|cell| cell.id.backbone == backbone) {
-            let fits = |base: &&&SourceCell| {
-                let protocol = |cell: &SourceCell| cell.done().map(|record| record.protocol_key.clone());
-                base.id.backbone == backbone && base.id.seed == new.id.seed && protocol(base) == protocol(new)
-            };
-            let Some(base) = theirs.iter().find(fits) else { continue };
-            let (system, backbone, variant) = (&new.id.system, &new.id.backbone, &new.id.variant);
-            let empty = || Pair { system, backbone, variant, seeds: Vec::new(), new: Vec::new(), base: Vec::new() };
-            let pair = pair.get_or_insert_with(empty);
-            pair.seeds.push(new.id.seed);
-            pair.new.push(new);
-            pair.base.push(base);
-        }
-        pairs.extend(pair);
+    let backbones = first_seen(ours.iter().map(|cell| cell.id.backbone.as_str()));
+    let on = |backbone: &str| ours.iter().copied().filter(|cell| cell.id.backbone == backbone).collect::<Vec<_>>();
+    backbones.into_iter().filter_map(|backbone| between(&on(backbone), &theirs)).collect()
+}
+
+/// Done cells of one system, variant and backbone against those of another: the seeds that both have on the backbone under one
+/// protocol; none where there is no such seed.
+pub(super) fn between<'a>(ours: &[&'a SourceCell], theirs: &[&'a SourceCell]) -> Option<Pair<'a>> {
+    let mut pair: Option<Pair> = None;
+    for &new in ours.iter().filter(|cell| cell.done().is_some()) {
+        let fits = |base: &&&SourceCell| {
+            let protocol = |cell: &SourceCell| cell.done().map(|record| record.protocol_key.clone());
+            base.done().is_some()
+                && base.id.backbone == new.id.backbone
+                && base.id.seed == new.id.seed
+                && protocol(base) == protocol(new)
+        };
+        let Some(&base) = theirs.iter().find(fits) else { continue };
+        let (system, backbone, variant) = (&new.id.system, &new.id.backbone, &new.id.variant);
+        let empty = || Pair { system, backbone, variant, seeds: Vec::new(), new: Vec::new(), base: Vec::new() };
+        let pair = pair.get_or_insert_with(empty);
+        pair.seeds.push(new.id.seed);
+        pair.new.push(new);
+        pair.base.push(base);
     }
-    pairs
+    pair
 }
 
 fn not_done(cell: &SourceCell) -> String {

@@ -22,6 +22,9 @@ use crate::error::Result;
 use crate::group::Metric;
 use crate::number::Estimate;
 
+/// The note on a comparison of two systems with one training of each.
+pub(crate) const ONE_SEED: &str = "One seed: what another training would give isn't in the intervals.";
+
 /// What a row's interval and p value rest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -94,22 +97,42 @@ pub(super) fn rows<'a>(
         if matches!(noise, Noise::Unknown) {
             noted.note(pair, "was trained otherwise than its stored self, by another machine or other code, and the baseline has one seed: what another training would give isn't in its intervals");
         }
-        let measured = differences(pair, options.resamples, cache, &mut noted)?;
-        for (metric, differences) in Metric::ALL.into_iter().zip(measured) {
-            let Some(differences) = differences else { continue };
-            rows.push(row(pair, metric, &differences, &noise, gates)?);
-        }
+        rows.extend(rows_of(pair, &noise, gates, options.resamples, cache, &mut noted)?);
     }
     if options.question != Question::Regression && rows.iter().any(|row| row.seeds.len() == 1) {
-        notes.push("One seed: what another training would give isn't in the intervals.".to_owned());
+        notes.push(ONE_SEED.to_owned());
     }
     notes.extend(noted.sentences());
     Ok(rows)
 }
 
+/// The rows of two systems, whose seeds alone say how much training varies; not yet adjusted or judged.
+pub(super) fn rows_of_systems<'a>(
+    pair: &Pair<'a>,
+    gates: &Gates,
+    resamples: usize,
+    cache: &mut ApCache<'a>,
+    noted: &mut Noted,
+) -> Result<Vec<Row>> {
+    rows_of(pair, &Noise::of_seeds(pair), gates, resamples, cache, noted)
+}
+
+fn rows_of<'a>(
+    pair: &Pair<'a>,
+    noise: &Noise,
+    gates: &Gates,
+    resamples: usize,
+    cache: &mut ApCache<'a>,
+    noted: &mut Noted,
+) -> Result<Vec<Row>> {
+    let measured = differences(pair, resamples, cache, noted)?;
+    let found = Metric::ALL.into_iter().zip(measured).filter_map(|(metric, found)| Some((metric, found?)));
+    found.map(|(metric, differences)| row(pair, metric, &differences, noise, gates)).collect()
+}
+
 /// Notes on pairs, each once with the names of all that it is about.
 #[derive(Default)]
-struct Noted(BTreeMap<String, Vec<String>>);
+pub(crate) struct Noted(BTreeMap<String, Vec<String>>);
 
 impl Noted {
     fn note(&mut self, pair: &Pair, what: impl Into<String>) {
@@ -120,7 +143,7 @@ impl Noted {
         }
     }
 
-    fn sentences(self) -> impl Iterator<Item = String> {
+    pub(crate) fn sentences(self) -> impl Iterator<Item = String> {
         self.0.into_iter().map(|(what, names)| format!("{} {what}.", names.join(", ")))
     }
 }
@@ -288,7 +311,7 @@ enum Noise {
 impl Noise {
     fn of(pair: &Pair, baseline: &Source, question: &Question) -> Self {
         if *question != Question::Regression {
-            return if pair.seeds.len() > 1 { Self::Seeds } else { Self::None };
+            return Self::of_seeds(pair);
         }
         let same = pair.new.iter().zip(&pair.base).all(|(new, base)| same_training(new, base));
         if same {
@@ -296,6 +319,10 @@ impl Noise {
         }
         let spread = spread(pair, baseline);
         if spread.is_empty() { Self::Unknown } else { Self::Spread(spread) }
+    }
+
+    fn of_seeds(pair: &Pair) -> Self {
+        if pair.seeds.len() > 1 { Self::Seeds } else { Self::None }
     }
 }
 

@@ -120,6 +120,11 @@ impl<'a> ApCache<'a> {
         Self { resamples, made: Vec::new() }
     }
 
+    /// Resamples of each cell.
+    pub(super) fn resamples(&self) -> usize {
+        self.resamples
+    }
+
     /// AP over `images`, which all are the cell's.
     pub(super) fn get(&mut self, matches: &'a DetectionMatches, images: &[u64]) -> Rc<ApSamples> {
         let known = self.made.iter().find(|(other, of, _)| of == images && *other == matches);

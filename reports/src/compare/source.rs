@@ -8,6 +8,7 @@ use adamv_store::{
 };
 
 use crate::error::Result;
+use crate::load::Run;
 
 /// Results that can be compared.
 #[derive(Debug, Clone)]
@@ -59,6 +60,30 @@ impl Source {
             });
         }
         Ok(Self { name, gates, cells })
+    }
+}
+
+impl From<&Run> for Source {
+    /// The run's cells in their order; of those that aren't done what there is to name them.
+    fn from(run: &Run) -> Self {
+        let cells = run.cells.iter().map(|cell| {
+            let (id, state, record) = (cell.id.clone(), cell.state, cell.record.clone());
+            if state != CellState::Done {
+                let (classification, history, probes) = (Vec::new(), History::default(), Probes::default());
+                return SourceCell { id, state, record, classification, matches: None, history, probes };
+            }
+            SourceCell {
+                id,
+                state,
+                record,
+                classification: cell.classification.clone(),
+                matches: cell.matches.clone(),
+                history: cell.history.clone(),
+                // Nothing that is compared looks at them, and they hold pictures.
+                probes: Probes::default(),
+            }
+        });
+        Self { name: run.name.clone(), gates: run.gates, cells: cells.collect() }
     }
 }
 

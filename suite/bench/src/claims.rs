@@ -44,12 +44,5 @@ fn text(judged: &JudgedClaims) -> String {
             text.push_str(&format!("              {}: {}\n", evidence.verdict, evidence.finding));
         }
     }
-    let count = |verdict| judged.claims.iter().filter(|claim| claim.verdict == verdict).count();
-    text + &format!(
-        "{} supported, {} contradicted, {} undecided, {} not run",
-        count(ClaimVerdict::Supported),
-        count(ClaimVerdict::Contradicted),
-        count(ClaimVerdict::Undecided),
-        count(ClaimVerdict::NotRun)
-    )
+    text + &judged.sentence()
 }

@@ -6,6 +6,10 @@ use adamv_datasets::{PackOptions, Task};
 use adamv_models::config::Classes;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// Where the paper's claims and numbers lie below the root of the repository.
+pub const CLAIMS: &str = "baselines/claims.yaml";
+pub const PUBLISHED: &str = "baselines/published/adamv-moe-iccv2023.yaml";
+
 /// Trains and evaluates multi-task vision systems on the same data with the same budget, and reports which is better.
 #[derive(Debug, Parser)]
 #[command(
@@ -286,10 +290,10 @@ pub struct ClaimsArgs {
     #[arg(value_name = "NAME|DIR", required = true)]
     pub runs: Vec<String>,
     /// The claims
-    #[arg(long, value_name = "FILE", default_value = "baselines/claims.yaml")]
+    #[arg(long, value_name = "FILE", default_value = CLAIMS)]
     pub claims: PathBuf,
     /// What papers report: margins that stand beside ours
-    #[arg(long, value_name = "FILE", default_value = "baselines/published/adamv-moe-iccv2023.yaml")]
+    #[arg(long, value_name = "FILE", default_value = PUBLISHED)]
     pub published: PathBuf,
     /// Resamples of the images for intervals
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
@@ -483,15 +487,21 @@ fn classes(text: &str) -> Result<Classes, String> {
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Run directory or stored baseline
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
-    /// Hold the run against this baseline too: a name in baselines/stored, or a folder
+    /// Run directories or stored baselines, by name or folder; several become one report
+    #[arg(value_name = "NAME|DIR", required = true)]
+    pub runs: Vec<String>,
+    /// Hold the run (one only) against this baseline too: a name in baselines/stored, or a folder
     #[arg(long, value_name = "NAME|DIR")]
     pub baseline: Option<String>,
     /// Compare cells of different protocols (data, evaluation, budget) too
     #[arg(long, requires = "baseline")]
     pub across: bool,
+    /// Claims to judge by the runs; baselines/claims.yaml where it is there
+    #[arg(long, value_name = "FILE")]
+    pub claims: Option<PathBuf>,
+    /// What papers report: margins that stand beside ours; baselines/published/adamv-moe-iccv2023.yaml where it is there
+    #[arg(long, value_name = "FILE")]
+    pub published: Option<PathBuf>,
     /// Folder to write to; made if missing
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

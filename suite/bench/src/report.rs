@@ -1,24 +1,84 @@
 //! `report`: arguments to the report crate and back.
 
+use std::path::{Path, PathBuf};
+
+use adamv_reports::claims::{Claims, Published};
 use adamv_reports::compare::{CompareOptions, Source, compare_sources};
 use adamv_reports::{ReportOptions, load, render, write};
+use serde::de::DeserializeOwned;
 
-use crate::cli::ReportArgs;
+use crate::cli::{CLAIMS, PUBLISHED, ReportArgs};
 use crate::exit::Failure;
-use crate::{baseline, given, json};
+use crate::{baseline, given, json, yaml};
 
-/// Writes the pages of a run and prints the path of the first one to open.
+/// Writes the pages of some runs and prints the path of the first one to open.
 pub fn report(args: &ReportArgs) -> Result<(), Failure> {
-    given::folder("DIR", &args.dir, "give a folder that `adamv-bench run --out` or `baseline store` wrote")?;
-    let results = load(&[&args.dir])?;
-    let comparison = match &args.baseline {
-        None => None,
-        Some(name) => {
-            let baseline = Source::open(&baseline::locate(name)?)?;
-            let options = CompareOptions { across: args.across, ..CompareOptions::default() };
-            Some(compare_sources(&Source::open(&args.dir)?, &baseline, &options)?)
+    let runs = runs(&args.runs)?;
+    if let ([_, _, ..], Some(name)) = (&runs[..], &args.baseline) {
+        return Err(Failure::usage(format!(
+            "--baseline {name}: {} runs were given, and one is held against a baseline; give one, or leave --baseline out",
+            runs.len()
+        )));
+    }
+    let mut options = ReportOptions::default();
+    options.published = file::<Published>(
+        "--published",
+        args.published.as_deref(),
+        PUBLISHED,
+        "so no margin of the paper stands beside ours",
+        &mut options.notes,
+    )?
+    .into_iter()
+    .collect();
+    options.claims = file::<Claims>(
+        "--claims",
+        args.claims.as_deref(),
+        CLAIMS,
+        "so the paper's claims are not judged",
+        &mut options.notes,
+    )?;
+    let results = load(&runs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+    if let Some(name) = &args.baseline {
+        let baseline = Source::open(&baseline::locate(name)?)?;
+        let compare = CompareOptions { across: args.across, ..CompareOptions::default() };
+        options.comparison = Some(compare_sources(&Source::open(&runs[0])?, &baseline, &compare)?);
+    }
+    let page = write(&render(&results, &options)?, &args.out)?;
+    json::line(&page.display().to_string())
+}
+
+/// The folders of the runs, each once: a run that is counted twice would count its seeds twice.
+fn runs(given: &[String]) -> Result<Vec<PathBuf>, Failure> {
+    let mut runs: Vec<PathBuf> = Vec::new();
+    for name in given {
+        let path = baseline::locate(name)?;
+        let same = |other: &PathBuf| other.canonicalize().ok() == path.canonicalize().ok();
+        if runs.iter().any(same) {
+            return Err(Failure::usage(format!("{name}: this run was given twice; name each once")));
+        }
+        runs.push(path);
+    }
+    Ok(runs)
+}
+
+/// A file that was named, or the one below the current directory; where that isn't there, a note says what is `lost`.
+fn file<T: DeserializeOwned>(
+    name: &str,
+    named: Option<&Path>,
+    usual: &str,
+    lost: &str,
+    notes: &mut Vec<String>,
+) -> Result<Option<T>, Failure> {
+    let path = match named {
+        Some(path) => {
+            given::file(name, path, "name another file, or leave it out")?;
+            path
+        }
+        None if Path::new(usual).is_file() => Path::new(usual),
+        None => {
+            notes.push(format!("There is no {usual} below the folder that the report was made in, {lost}."));
+            return Ok(None);
         }
     };
-    let page = write(&render(&results, &ReportOptions { comparison, ..ReportOptions::default() })?, &args.out)?;
-    json::line(&page.display().to_string())
+    yaml::parse(path, &yaml::read(path)?).map(Some)
 }
