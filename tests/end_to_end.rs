@@ -63,6 +63,18 @@ fn run_status_run_again_report_predict() {
     let plan = adamv(dir, &["run", "suite.yaml", "--out", "out", "--dry-run"]).expect(0);
     assert!(plan.stdout.contains("2 cells, 0 to run"), "{}", plan.stdout);
 
+    // Looked at otherwise, or made before there were probes, it is the same cell.
+    let other = ["run", "suite.yaml", "--out", "out", "--set", "probes.every=3"];
+    let again = adamv(dir, &other).expect(0);
+    assert_eq!(again.stderr.matches("is done already").count(), 2, "{}", again.stderr);
+    let text = String::from_utf8(before.clone()).unwrap();
+    let mut older: Value = serde_json::from_str(&text).unwrap();
+    assert!(older["config"].as_object_mut().unwrap().remove("probes").is_some());
+    fs::write(&record, older.to_string()).unwrap();
+    let again = adamv(dir, &other).expect(0);
+    assert_eq!(again.stderr.matches("is done already").count(), 2, "{}", again.stderr);
+    fs::write(&record, before).unwrap();
+
     // The same cell with another configuration is not overwritten.
     adamv(dir, &["run", "suite.yaml", "--out", "out", "--set", "training.joint.steps=7"])
         .expect(2)
