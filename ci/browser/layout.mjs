@@ -1,6 +1,7 @@
 // Room: what is wider than the window scrolls in a region of its own, which keys reach; on paper nothing is cut off.
 
-/** The document never scrolls sideways, nothing sticks out of it, and what scrolls can be reached and has a name. */
+/** The document never scrolls sideways, nothing sticks out of it, and what scrolls can be reached and has a name; a
+ * table's row titles stay. */
 export async function layout(page) {
   const { failures, note } = await page.evaluate(() => {
     const found = [];
@@ -19,6 +20,13 @@ export async function layout(page) {
         if (element.tabIndex < 0 || element.getAttribute("role") !== "region" || !named) {
           found.push(`${what(element)} scrolls and is no region with a name that keys reach`);
         }
+      }
+      const row = element.querySelector(":scope > table > tbody > tr > th:first-child");
+      if (scrolls(element) && row) {
+        element.scrollLeft = element.scrollWidth;
+        const gone = element.getBoundingClientRect().left - row.getBoundingClientRect().left;
+        if (gone > 1) found.push(`the first column of ${what(element)} scrolls away`);
+        element.scrollLeft = 0;
       }
       let parent = element.parentElement;
       while (parent && !scrolls(parent)) parent = parent.parentElement;
