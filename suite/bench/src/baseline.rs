@@ -207,7 +207,9 @@ fn folder_bytes(path: &Path) -> Result<u64, Failure> {
     let failed = |e| adamv_store::Error::io("read the folder", path, e);
     let mut bytes = 0;
     for entry in fs::read_dir(path).map_err(failed)? {
-        bytes += entry.and_then(|entry| entry.metadata()).map_err(failed)?.len();
+        let entry = entry.map_err(failed)?;
+        let about = entry.metadata().map_err(failed)?;
+        bytes += if about.is_dir() { folder_bytes(&entry.path())? } else { about.len() };
     }
     Ok(bytes)
 }
