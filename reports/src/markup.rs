@@ -8,13 +8,14 @@ use crate::error::{ReportError, Result};
 
 const MARKDOWN: AutoEscape = AutoEscape::Custom("markdown");
 
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 16] = [
     ("report.html", include_str!("../templates/report.html.jinja")),
     ("results.html", include_str!("../templates/results.html.jinja")),
     ("ablations.html", include_str!("../templates/ablations.html.jinja")),
     ("claims.html", include_str!("../templates/claims.html.jinja")),
     ("numbers.html", include_str!("../templates/numbers.html.jinja")),
     ("report.css", include_str!("../templates/report.css")),
+    ("results.css", include_str!("../templates/results.css")),
     ("sort.js", include_str!("../templates/sort.js")),
     ("results.md", include_str!("../templates/results.md.jinja")),
     ("ablations.md", include_str!("../templates/ablations.md.jinja")),
