@@ -124,6 +124,54 @@ fn a_run_against_its_stored_self_and_a_spoilt_one() {
     assert_eq!(finding.stdout.matches("| **worse** |").count(), 1, "{}", finding.stdout);
 }
 
+/// A report takes runs and stored baselines by name or folder, each once; the paper's file is used where it is, and missed where it isn't.
+#[test]
+fn a_report_of_several_stores() {
+    let dir = stored();
+    let dir = dir.path();
+    let read = |path: &str| fs::read_to_string(dir.join(path)).unwrap();
+    adamv(dir, &["report", "out", "tiny", "--out", "pages"]).expect(0);
+    let page = read("pages/report.html");
+    assert!(page.contains("<td>out</td>") && page.contains("<td>tiny</td>"), "{page}");
+    let notes = read("pages/report.md");
+    for file in ["published/adamv-moe-iccv2023.yaml", "claims.yaml"] {
+        assert!(notes.contains(&format!("There is no baselines/{file} below the folder")), "{file} in\n{notes}");
+    }
+    assert!(!page.contains("id=\"claims\""));
+    // Margins are those of `compare`, which takes as many resamples here.
+    let arguments = ["compare", "out", "--baseline", "out", "--reference", "mtl-vit", "--resamples", "2000", "--json"];
+    let wanted = json(&adamv(dir, &arguments).expect(0).stdout);
+    let rows = wanted["rows"].as_array().unwrap();
+    let margins = read("pages/tables/margins.csv");
+    for (line, row) in margins.lines().skip(1).zip(rows) {
+        let fields: Vec<&str> = line.split(',').collect();
+        assert_eq!((fields[0], fields[1], fields[8]), ("out", "stl", row["metric"].as_str().unwrap()));
+        assert_eq!(fields[14].parse::<f64>().unwrap(), row["low"].as_f64().unwrap(), "{line}");
+        assert_eq!(fields[20], row["verdict"].as_str().unwrap());
+    }
+    assert_eq!((rows.len(), margins.lines().count()), (5, 1 + 2 * 5));
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let [claims, published] =
+        ["claims.yaml", "published/adamv-moe-iccv2023.yaml"].map(|name| root.join("baselines").join(name));
+    let [claims, published] = [claims.to_str().unwrap(), published.to_str().unwrap()];
+    adamv(dir, &["report", "out", "--out", "pages", "--claims", claims, "--published", published]).expect(0);
+    let page = read("pages/report.html");
+    assert!(
+        page.contains("id=\"claims\"") && page.contains("not in the paper") && !page.contains("There is no"),
+        "{page}"
+    );
+
+    let two = ["report", "out", "tiny", "--out", "never", "--baseline", "tiny"];
+    adamv(dir, &two).expect(2).says("--baseline tiny: 2 runs were given, and one is held against a baseline");
+    adamv(dir, &["report", "tiny", "baselines/stored/tiny", "--out", "never"]).expect(2).says("given twice");
+    adamv(dir, &["report", "tine", "--out", "never"]).expect(2).says("tiny");
+    adamv(dir, &["report", "out", "--out", "never", "--claims", "absent"])
+        .expect(2)
+        .says("--claims: there is no file `absent`");
+    assert!(!dir.join("never").exists(), "a usage error writes nothing");
+}
+
 #[test]
 fn nothing_to_compare_is_an_exit_code_of_its_own() {
     let dir = stored();

@@ -44,10 +44,16 @@ pub(crate) struct AblationRow {
     pub run: bool,
     pub seeds: Vec<Seed>,
     pub costs: Vec<Shown>,
-    pub metrics: Vec<Shown>,
-    /// The subject minus this row, by [`Metric::MAIN`]; empty for the subject itself.
-    pub margins: Vec<RowMargin>,
+    /// By [`Metric::ALL`].
+    pub metrics: Vec<MetricCell>,
     pub origin: Origin,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct MetricCell {
+    pub shown: Shown,
+    /// The subject minus this row, of [`Metric::MAIN`]; none for the subject itself.
+    pub margin: Option<RowMargin>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,8 +69,8 @@ pub(crate) struct Table {
     pub shown: Ablation,
     run: String,
     backbone: String,
-    /// By row and [`Metric::MAIN`]; empty where nothing is held against it.
-    differences: Vec<Vec<Difference>>,
+    /// By row and [`Metric::ALL`], none for what the paper has no margins of; empty where nothing is held against a row.
+    differences: Vec<Vec<Option<Difference>>>,
 }
 
 /// A row that the paper has.
@@ -205,7 +211,7 @@ fn table(
     own: &[&Group],
     published: &[Published],
     pairing: &Pairing,
-) -> Result<(Ablation, Vec<Vec<Difference>>)> {
+) -> Result<(Ablation, Vec<Vec<Option<Difference>>>)> {
     let group_of = |wanted: &Wanted| {
         let fits = |group: &&Group| group.id.system == wanted.system && group.id.variant == wanted.variant;
         own.iter().copied().find(fits)
@@ -217,24 +223,26 @@ fn table(
         let group = group_of(row).filter(|group| kind.margins && !subject.is_some_and(|s| std::ptr::eq(s, *group)));
         differences.push(match (group, subject) {
             (None, _) => Vec::new(),
-            (Some(_), None) => Metric::MAIN.map(|_| Err(format!("{SUBJECT} was not run"))).into(),
+            (Some(_), None) => main_alone(Metric::ALL.map(|_| Err(format!("{SUBJECT} was not run"))).into()),
             (Some(group), Some(subject)) => {
                 let same = subject.protocol.is_some() && subject.protocol == group.protocol;
                 let unfinished = subject.done().next().is_none() || group.done().next().is_none();
                 let than = if same || unfinished { Ok(group) } else { Err("another protocol") };
-                let all = pairing.differences(subject, than, &mut noted)?;
-                let main = |(metric, _): &(Metric, Difference)| Metric::MAIN.contains(metric);
-                Metric::ALL.into_iter().zip(all).filter(main).map(|(_, difference)| difference).collect()
+                main_alone(pairing.differences(subject, than, &mut noted)?)
             }
         });
     }
-    judge_together(differences.iter_mut().flatten());
+    judge_together(differences.iter_mut().flatten().flatten());
     let backbone = own.first().map_or("", |group| group.id.backbone.as_str());
     let shown = rows.iter().zip(&differences).map(|(wanted, differences)| {
         let group = group_of(wanted);
-        let margin = |(metric, difference): (&Metric, &Difference)| {
-            let paper_points = papers(published, wanted, backbone, *metric);
+        let margin = |metric, difference: &Difference| {
+            let paper_points = papers(published, wanted, backbone, metric);
             RowMargin { shown: ShownMargin::new(difference), paper: paper_points.map(signed), paper_points }
+        };
+        let cell = |group: &Group, at: usize, metric: Metric| MetricCell {
+            shown: Shown::new(group.metric(metric), false),
+            margin: differences.get(at).and_then(Option::as_ref).map(|difference| margin(metric, difference)),
         };
         AblationRow {
             what: wanted.what.clone(),
@@ -244,14 +252,13 @@ fn table(
             seeds: group.map(seeds).unwrap_or_default(),
             costs: group.map(|group| costs(group).into_iter().take(2).collect()).unwrap_or_default(),
             metrics: group
-                .map(|group| Metric::ALL.map(|metric| Shown::new(group.metric(metric), false)).into())
+                .map(|group| Metric::ALL.into_iter().enumerate().map(|(at, metric)| cell(group, at, metric)).collect())
                 .unwrap_or_default(),
-            margins: Metric::MAIN.iter().zip(differences).map(margin).collect(),
             origin: Origin::new(&group.into_iter().collect::<Vec<_>>()),
         }
     });
     let shown: Vec<AblationRow> = shown.collect();
-    let mut notes = notes(noted, differences.iter().flatten());
+    let mut notes = notes(noted, differences.iter().flatten().flatten());
     if kind.margins && backbone != PAPERS {
         notes.extend(elsewhere(kind, &rows, published));
     }
@@ -272,6 +279,12 @@ fn table(
         notes,
     };
     Ok((ablation, differences))
+}
+
+/// Differences of the metrics that the paper gives margins for; the others aren't adjusted for either.
+fn main_alone(all: Vec<Difference>) -> Vec<Option<Difference>> {
+    let keep = |(metric, difference): (Metric, Difference)| Metric::MAIN.contains(&metric).then_some(difference);
+    Metric::ALL.into_iter().zip(all).map(keep).collect()
 }
 
 /// The paper's margin of the subject over a row.
@@ -323,14 +336,14 @@ pub(crate) fn ablations_csv(tables: &[Table]) -> String {
     for table in tables {
         for (row, differences) in table.shown.rows.iter().zip(&table.differences) {
             for (at, metric) in Metric::ALL.iter().enumerate() {
-                let main = Metric::MAIN.iter().position(|other| other == metric);
-                let difference = main.and_then(|at| differences.get(at));
+                let cell = row.metrics.get(at);
+                let shown = cell.map(|cell| &cell.shown);
+                let difference = differences.get(at).and_then(Option::as_ref);
                 let paired = difference.and_then(|difference| difference.as_ref().ok());
-                let shown = row.metrics.get(at);
                 let number = |of: fn(&Row) -> f64| paired.map_or(Field::Empty, |row| Field::Number(of(row)));
                 let why = |shown: &Shown| shown.missing.clone();
                 let missing = shown.and_then(why).or_else(|| difference.and_then(|d| d.as_ref().err().cloned()));
-                let paper = main.and_then(|at| row.margins.get(at)).and_then(|margin| margin.paper_points);
+                let paper = cell.and_then(|cell| cell.margin.as_ref()).and_then(|margin| margin.paper_points);
                 rows.push(vec![
                     text(&table.run),
                     text(table.shown.title.split(':').next().unwrap_or_default()),

@@ -88,6 +88,8 @@ pub(crate) struct Group<'a> {
     pub id: &'a CellId,
     /// None when no cell of it has a record.
     pub protocol: Option<&'a str>,
+    /// Whether an earlier run has the same cells with the same results: they count once where systems are ranked.
+    pub repeats: bool,
     /// By seed.
     pub cells: Vec<&'a RunCell>,
 }
@@ -175,7 +177,9 @@ pub(crate) fn groups(results: &Results) -> Vec<Group<'_>> {
                 };
                 match groups.iter_mut().find(joins) {
                     Some(group) => group.cells.push(cell),
-                    None => groups.push(Group { run, run_name, id: &cell.id, protocol, cells: vec![cell] }),
+                    None => {
+                        groups.push(Group { run, run_name, id: &cell.id, protocol, repeats: false, cells: vec![cell] })
+                    }
                 }
             }
         }
@@ -198,7 +202,20 @@ pub(crate) fn groups(results: &Results) -> Vec<Group<'_>> {
             group.id.variant.clone(),
         )
     });
+    let repeats: Vec<bool> = groups.iter().map(|group| is_repeat(group, &groups)).collect();
+    groups.iter_mut().zip(repeats).for_each(|(group, repeats)| group.repeats = repeats);
     groups
+}
+
+/// Whether all finished cells of a group are in one of an earlier run too.
+fn is_repeat(group: &Group, groups: &[Group]) -> bool {
+    // Their keys differ where their suites do.
+    let same = |a: &Record, b: &Record| {
+        CellId { suite: b.cell.suite.clone(), ..a.cell.clone() } == b.cell && a.metrics == b.metrics && a.cost == b.cost
+    };
+    let has_all = |other: &Group| group.done().all(|ours| other.done().any(|theirs| same(ours, theirs)));
+    group.done().next().is_some()
+        && groups.iter().any(|other| other.run < group.run && other.protocol == group.protocol && has_all(other))
 }
 
 /// Distinct texts in the order of their first appearance.

@@ -247,7 +247,9 @@ pub(crate) fn margins_csv(results: &Results, margins: &Margins, published: &[Pub
                 text(&margins.reference),
                 over.map_or(Field::Empty, |over| text(&over.id.variant)),
                 over.map_or(Field::Empty, |over| text(&results.runs[over.run].name)),
-                text(&row.map_or_else(String::new, |row| row.shown().seeds)),
+                text(&row.map_or_else(String::new, |row| {
+                    row.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+                })),
                 text(metric.key()),
                 row.map_or(Field::Empty, |row| Field::Count(row.images as u64)),
                 number(|row| row.value),

@@ -8,7 +8,7 @@ use crate::error::{ReportError, Result};
 
 const MARKDOWN: AutoEscape = AutoEscape::Custom("markdown");
 
-const TEMPLATES: [(&str, &str); 18] = [
+const TEMPLATES: [(&str, &str); 19] = [
     ("report.html", include_str!("../templates/report.html.jinja")),
     ("results.html", include_str!("../templates/results.html.jinja")),
     ("ablations.html", include_str!("../templates/ablations.html.jinja")),
@@ -18,6 +18,7 @@ const TEMPLATES: [(&str, &str); 18] = [
     ("probes.html", include_str!("../templates/probes.html.jinja")),
     ("probes.css", include_str!("../templates/probes.css")),
     ("probes.md", include_str!("../templates/probes.md.jinja")),
+    ("results.css", include_str!("../templates/results.css")),
     ("sort.js", include_str!("../templates/sort.js")),
     ("results.md", include_str!("../templates/results.md.jinja")),
     ("ablations.md", include_str!("../templates/ablations.md.jinja")),

@@ -90,9 +90,12 @@ fn figure(points: &[Point], left_out: &[String], set: &str, backbone: &str, numb
     let largest = points.iter().filter_map(|point| point.macs).fold(0.0, f64::max);
     let area = if largest > 0.0 {
         let smallest = points.iter().filter_map(|point| point.macs).fold(f64::INFINITY, f64::min);
-        format!(
-            "A marker's area is proportional to its MACs, of one image of each task together: {smallest:.0} to {largest:.0} M here."
-        )
+        let range = if format!("{smallest:.0}") == format!("{largest:.0}") {
+            format!("{largest:.0} M for all here")
+        } else {
+            format!("{smallest:.0} to {largest:.0} M here")
+        };
+        format!("A marker's area is proportional to its MACs, of one image of each task together: {range}.")
     } else {
         "No record has MACs, so all markers are equal.".to_owned()
     };
@@ -160,17 +163,20 @@ fn draw_into(svg: &mut String, points: &[Point], largest: f64) -> std::result::R
         .draw()
         .map_err(error)?;
     let at = |x: f64, y: f64| chart.backend_coord(&(x, y));
+    let mut bars: Vec<Area> = Vec::new();
     for point in points {
         // Bars are thin boxes: lines have a style of their own in these figures.
-        let bar = |a: (i32, i32), b: (i32, i32)| {
-            let wide = ((a.0.min(b.0), a.1.min(b.1)), (a.0.max(b.0) + 1, a.1.max(b.1) + 1));
-            root.draw(&Rectangle::new([wide.0, wide.1], colour(point.style).filled())).map_err(error)
+        let mut bar = |a: (i32, i32), b: (i32, i32)| {
+            bars.push([a.0.min(b.0), a.1.min(b.1), a.0.max(b.0) + 1, a.1.max(b.1) + 1]);
+            let [left, top, right, bottom] = bars[bars.len() - 1];
+            root.draw(&Rectangle::new([(left, top), (right, bottom)], colour(point.style).filled())).map_err(error)
         };
-        if let Some(d) = point.x.deviation {
-            bar(at(point.x.mean - d, point.y.mean), at(point.x.mean + d, point.y.mean))?;
+        let (x, y) = (point.x, point.y);
+        if let Some(d) = x.deviation {
+            bar(at(x.mean - d, y.mean), at(x.mean + d, y.mean))?;
         }
-        if let Some(d) = point.y.deviation {
-            bar(at(point.x.mean, point.y.mean - d), at(point.x.mean, point.y.mean + d))?;
+        if let Some(d) = y.deviation {
+            bar(at(x.mean, y.mean - d), at(x.mean, y.mean + d))?;
         }
     }
     let markers: Vec<(i32, i32, i32)> = points
@@ -191,7 +197,9 @@ fn draw_into(svg: &mut String, points: &[Point], largest: f64) -> std::result::R
     }
     let texts: Vec<String> = points.iter().map(|point| short(&point.label)).collect();
     let widths: Vec<i32> = texts.iter().map(|text| text_width(text)).collect();
-    for ((text, (x, y)), (marker_x, marker_y, radius)) in texts.iter().zip(placed(&markers, &widths)).zip(&markers) {
+    for ((text, (x, y)), (marker_x, marker_y, radius)) in
+        texts.iter().zip(placed(&markers, &bars, &widths)).zip(&markers)
+    {
         let style = font().pos(Pos::new(HPos::Left, VPos::Center));
         root.draw(&Text::new(text.clone(), (x, y), style)).map_err(error)?;
         // A label that had to go further away is tied to its marker.
@@ -230,9 +238,9 @@ fn overlap(a: &Area, b: &Area) -> i64 {
     i64::from(width.max(0)) * i64::from(height.max(0))
 }
 
-/// Where labels of these widths begin, at half their height: each at the first place around its marker, near ones first, that is free of markers
+/// Where labels of these widths begin, at half their height: each at the first place around its marker, near ones first, that is free of markers, bars
 /// and labels; where none is free, at the one with the least in its way.
-fn placed(markers: &[(i32, i32, i32)], widths: &[i32]) -> Vec<(i32, i32)> {
+fn placed(markers: &[(i32, i32, i32)], bars: &[Area], widths: &[i32]) -> Vec<(i32, i32)> {
     // Stars reach further than circles of their area.
     let taken: Vec<Area> = markers
         .iter()
@@ -242,6 +250,7 @@ fn placed(markers: &[(i32, i32, i32)], widths: &[i32]) -> Vec<(i32, i32)> {
         })
         .collect();
     let frame = [LEFT as i32 + 2, 12, WIDTH as i32 - 4, (HEIGHT - AXIS) as i32 - 4];
+    let taken: Vec<Area> = taken.into_iter().chain(bars.iter().copied()).collect();
     let mut labels: Vec<Area> = Vec::new();
     for ((x, y, radius), width) in markers.iter().zip(widths) {
         let gap = radius * 3 / 2 + 4;
@@ -289,7 +298,8 @@ mod tests {
             (590, 14, 15),
         ];
         let widths = [100, 80, 120, 60, 90, 150, 110];
-        let places = placed(&markers, &widths);
+        let bars = [[280, 203, 380, 204], [304, 150, 305, 260]];
+        let places = placed(&markers, &bars, &widths);
         let area = |at: usize| {
             let (x, y) = places[at];
             [x, y - LINE / 2, x + widths[at], y + LINE / 2]
@@ -299,6 +309,9 @@ mod tests {
             assert!(left >= LEFT as i32 && top >= 12 && right <= WIDTH as i32 && bottom <= HEIGHT as i32, "{one}");
             for (x, y, radius) in markers {
                 assert_eq!(overlap(&area(one), &[x - radius, y - radius, x + radius, y + radius]), 0, "{one}");
+            }
+            for bar in bars {
+                assert_eq!(overlap(&area(one), &bar), 0, "{one}");
             }
             for other in 0..one {
                 assert_eq!(overlap(&area(one), &area(other)), 0, "{one} and {other}");

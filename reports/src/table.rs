@@ -111,7 +111,8 @@ pub(crate) fn main_table(results: &Results, groups: &[Group]) -> MainTable {
     let rows = groups
         .iter()
         .map(|group| {
-            let set = sets.iter().find(|set| set.iter().any(|other| std::ptr::eq(*other, group)));
+            let key = |group: &Group| (group.id.backbone.clone(), group.protocol.map(str::to_owned));
+            let set = sets.iter().find(|set| key(set[0]) == key(group));
             let best = |metric| set.is_some_and(|set| is_best(set, group, metric));
             MainRow {
                 system: group.id.system.clone(),

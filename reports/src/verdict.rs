@@ -104,10 +104,10 @@ impl<'a> SetNames<'a> {
     }
 }
 
-/// Groups with a finished cell, by backbone and protocol.
+/// Groups with a finished cell, by backbone and protocol; what several runs have, once.
 pub(crate) fn sets<'g, 'a>(groups: &'g [Group<'a>]) -> Vec<Vec<&'g Group<'a>>> {
     let mut sets: Vec<Vec<&Group>> = Vec::new();
-    for group in groups.iter().filter(|group| group.done().next().is_some()) {
+    for group in groups.iter().filter(|group| group.done().next().is_some() && !group.repeats) {
         let key = |group: &Group<'a>| (group.id.backbone.clone(), group.protocol);
         match sets.iter_mut().find(|set| key(set[0]) == key(group)) {
             Some(set) => set.push(group),
@@ -139,7 +139,7 @@ fn subject(set: &[&Group], groups: &[Group], margins: &Margins) -> Vec<String> {
         group.id.backbone == set[0].id.backbone && (group.protocol.is_none() || group.protocol == set[0].protocol)
     };
     let ours: Vec<&GroupMargins> =
-        margins.groups.iter().filter(|m| m.group.id.system == SUBJECT && of_set(m.group)).collect();
+        margins.groups.iter().filter(|m| m.group.id.system == SUBJECT && !m.group.repeats && of_set(m.group)).collect();
     // Variants have tables of their own; where there is nothing else they speak for the system.
     let base: Vec<&&GroupMargins> = ours.iter().filter(|m| m.group.id.variant == CellId::BASE).collect();
     let chosen: Vec<&GroupMargins> = if base.is_empty() { ours } else { base.into_iter().copied().collect() };
@@ -188,13 +188,17 @@ fn against(margins: &GroupMargins, reference: &str) -> Vec<String> {
     }
     let name = margins.group.label();
     let over = margins.over.map_or_else(|| reference.to_owned(), Group::label);
+    if words.is_empty() {
+        let reasons = Metric::MAIN.into_iter().filter_map(|metric| margins.of(metric)?.as_ref().err());
+        let why = first_seen(reasons.map(String::as_str)).join("; ");
+        return vec![format!("{name} was not compared with {over}: {why}.")];
+    }
     let mut sentences = vec![format!("{name} against {over}: {}.", parts.join(", "))];
     let of = |word: Word| words.iter().filter(|(_, other)| *other == word).map(|(name, _)| *name).collect::<Vec<_>>();
     let (better, worse) = (of(Word::Better), of(Word::Worse));
     let rest = Metric::MAIN.len() - better.len();
     let sure = format!("sure and at least the tolerance of the suite ({} points)", tolerances.join(", "));
     sentences.push(match (better.len(), rest) {
-        _ if words.is_empty() => return sentences,
         (_, 0) => format!("{name} wins over {over} in all three."),
         (0, _) if worse.is_empty() => {
             format!("{name} does not win over {over}: in none of the three is it ahead by what is {sure}.")
@@ -316,6 +320,13 @@ fn notes(results: &Results, groups: &[Group]) -> Vec<String> {
         }
     }
     notes.extend(sets(groups).iter().flat_map(|set| budgets(set)));
+    let repeats: Vec<String> = groups.iter().filter(|group| group.repeats).map(Group::label).collect();
+    if !repeats.is_empty() {
+        notes.push(format!(
+            "Cells that an earlier run has too, with the same results, count once here and in figure 1: {}.",
+            repeats.join(", ")
+        ));
+    }
     let skipped: u64 = done.iter().flat_map(|record| &record.data).map(|data| data.skipped_samples).sum();
     if skipped > 0 {
         notes.push("Broken samples were left out of some data: see Cells.".to_owned());
