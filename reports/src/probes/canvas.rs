@@ -132,10 +132,10 @@ impl Canvas {
             "<svg class=\"look\" role=\"img\" aria-labelledby=\"{name}-title {name}-desc\" viewBox=\"0 0 {WIDTH} {}\" \
              xmlns=\"http://www.w3.org/2000/svg\">\n<title id=\"{name}-title\">{}</title>\n<desc id=\"{name}-desc\">{}</desc>\n\
              <style>.look text{{font:12px system-ui,sans-serif;fill:{ink}}}.look .small{{font-size:10px}}\
-             .look .head{{font-weight:600}}.look .deep{{fill:#1d242b}}.look .strong{{fill:#fff}}\
+             .look .head{{font-weight:600}}.look .deep{{fill:#000}}.look .strong{{fill:#fff}}\
              .look .on{{fill:#fff;stroke:#000;stroke-width:2px;paint-order:stroke}}\
              .look .rule{{stroke:{rule};fill:none}}.look .mark{{stroke:{ink};fill:none}}{light}\
-             @media screen and (prefers-color-scheme:dark){{.look text{{fill:{INK_DARK}}}.look .deep{{fill:#e3e8ec}}.look .strong,.look .on{{fill:#fff}}\
+             @media screen and (prefers-color-scheme:dark){{.look text{{fill:{INK_DARK}}}.look .deep,.look .strong,.look .on{{fill:#fff}}\
              .look .rule{{stroke:{RULE_DARK}}}.look .mark{{stroke:{INK_DARK}}}{dark}}}</style>\n{}</svg>\n",
             at(height),
             escape(title),

@@ -1,7 +1,7 @@
 //! Heat maps: a box for every pair of row and column, in the colour of its value. Knows no record.
 
 use super::canvas::{Anchor, Canvas, at};
-use super::colours::READABLE;
+use super::colours::takes_white;
 
 pub(super) struct HeatMap<'a> {
     pub title: &'a str,
@@ -38,7 +38,7 @@ impl HeatMap<'_> {
                 let (colour, opacity) = (self.colour)(*value);
                 canvas.tile(colour, opacity, [x + 0.5, y + 0.5], [width - 1.0, height - 1.0]);
                 if let Some(text) = self.text {
-                    let class = if opacity > READABLE { "small strong" } else { "small deep" };
+                    let class = if takes_white(colour, opacity) { "small strong" } else { "small deep" };
                     canvas.text([x + width / 2.0, y + height / 2.0 + 3.5], Anchor::Middle, class, &text(*value));
                 }
             }
