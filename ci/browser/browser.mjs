@@ -58,6 +58,11 @@ export async function resize(page, width) {
   await page.setViewport({ width, height: 900, isMobile: width < 600, hasTouch: width < 600, deviceScaleFactor: 1 });
 }
 
+/** Opens everything that is folded, for a check that must see it; loading the page again folds it. */
+export function unfold(page) {
+  return page.$$eval("details", (folds) => folds.forEach((fold) => (fold.open = true)));
+}
+
 /** Asks for the light or the dark page, without motion. */
 export async function dress(page, scheme) {
   await page.emulateMediaFeatures([

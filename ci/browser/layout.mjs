@@ -2,8 +2,8 @@
 
 /** The document never scrolls sideways, nothing sticks out of it, and what scrolls can be reached and has a name; a
  * table's row titles stay. */
-export async function layout(page) {
-  const { failures, note } = await page.evaluate(() => {
+export function layout(page) {
+  return page.evaluate(() => {
     const found = [];
     const root = document.documentElement;
     if (root.scrollWidth > root.clientWidth) found.push(`the document is ${root.scrollWidth} px wide in ${root.clientWidth} px`);
@@ -35,7 +35,6 @@ export async function layout(page) {
     }
     return { failures: found, note: `${scrolling} regions scroll` };
   });
-  return { failures, note };
 }
 
 /** On A4 across, with the margins of the style sheet, no table and no figure is wider than the page. */
@@ -56,7 +55,7 @@ export async function print(page) {
     }
     for (const fold of document.querySelectorAll("details:not([open])")) {
       const inside = [...fold.children].find((child) => child.localName !== "summary");
-      if (inside && inside.getBoundingClientRect().height === 0) found.push(`details of ${fold.closest("section").id} stay folded`);
+      if (inside && !inside.checkVisibility()) found.push(`details of ${fold.closest("section").id} stay folded`);
     }
     return found;
   });

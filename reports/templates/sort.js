@@ -1,5 +1,6 @@
 "use strict";
-// Sorting by a click on a column's title. Without it the page reads the same.
+// Sorting by a click on a column's title; and what keys reach in a table comes out from beneath the column that stays. Without it the page
+// reads the same.
 const texts = new Intl.Collator("en", { numeric: true });
 const first = /[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?/i;
 
@@ -33,6 +34,12 @@ const sort = (table, column) => {
   sorted.append(...rows.map(({ row }) => row));
   body.append(sorted);
 };
+
+document.addEventListener("focusin", ({ target }) => {
+  // By itself a browser leaves alone what is in sight by half.
+  if (!target.matches(":focus-visible") || !target.parentElement.closest(".scroll")) return;
+  target.scrollIntoView({ block: "nearest", inline: "nearest" });
+});
 
 for (const table of document.querySelectorAll("table.sortable")) {
   for (const head of table.tHead.rows[0].cells) {
