@@ -108,7 +108,7 @@ fn usage_has_shares_that_sum_to_one_and_bars_of_their_height() {
 #[test]
 fn similarities_are_symmetric_and_have_their_colours() {
     let rows = vec![
-        alike("detection", 5, 0, 0, Some(0.9)),
+        alike("detection", 5, 0, 0, Some(0.98)),
         alike("detection", 5, 0, 1, Some(-0.25)),
         alike("detection", 5, 1, 1, None),
     ];
@@ -118,12 +118,12 @@ fn similarities_are_symmetric_and_have_their_colours() {
         .into_iter()
         .map(|tile| (attribute(tile, "fill"), number(tile, "fill-opacity"), number(tile, "x"), number(tile, "y")))
         .collect();
-    let wanted = [("#c2410c", 0.9, 22.5, 34.5), ("#1d5fa8", 0.25, 142.5, 34.5), ("#1d5fa8", 0.25, 22.5, 154.5)];
+    let wanted = [("#c2410c", 0.98, 22.5, 34.5), ("#1d5fa8", 0.25, 142.5, 34.5), ("#1d5fa8", 0.25, 22.5, 154.5)];
     assert_eq!(tiles, wanted);
     assert_eq!(elements(svg, "path", "class=\"rule none\"").len(), 1);
     assert_eq!(svg.matches(">−.25</text>").count(), 2);
-    // White on the strong colour.
-    assert!(svg.contains("class=\"small strong\">.90</text>"));
+    // White on the strong colour: luminance 0.16 on white paper; black on the pale one.
+    assert!(svg.contains("class=\"small strong\">.98</text>") && svg.contains("class=\"small deep\">−.25</text>"));
 }
 
 /// The axis of steps is 44 px above the lower edge.
