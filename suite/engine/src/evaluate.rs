@@ -46,6 +46,9 @@ pub struct Evaluated {
     pub probes: Option<Probes>,
 }
 
+/// Class and probability of the best classes of an image, best first.
+pub type BestClasses = Vec<(u32, f32)>;
+
 /// Side of a predicted mask.
 const MASK: usize = adamv_models::detection::mask_head::MASK as usize;
 
@@ -108,9 +111,8 @@ impl Evaluator<'_> {
         Ok(predictions)
     }
 
-    /// Class and probability of the (up to) five best classes of each image `[B,3,Y,X]`, best first, and what was computed on
-    /// the way.
-    pub fn best_classes(&self, images: &Tensor) -> Result<(Vec<Vec<(u32, f32)>>, Intermediates), EngineError> {
+    /// The (up to) five best classes of each image `[B,3,Y,X]`, and what was computed on the way.
+    pub fn best_classes(&self, images: &Tensor) -> Result<(Vec<BestClasses>, Intermediates), EngineError> {
         let (logits, out) = self.autocast(|| tch::no_grad(|| self.system.classify(images, Mode::Evaluate)))?;
         let probabilities = logits.softmax(-1, Kind::Float);
         let count = probabilities.size()[1].min(5);

@@ -52,6 +52,14 @@ pub struct Trainer<'a> {
     pub device: Device,
 }
 
+/// What a training leaves beside its weights.
+struct Log<'a> {
+    history: History,
+    /// None where nobody looks.
+    probes: Option<TrainingProbes<'a>>,
+    events: &'a mut EventWriter,
+}
+
 /// What a batch's forward pass gave.
 struct Passed {
     task: Task,
@@ -75,23 +83,24 @@ impl Trainer<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Position, EngineError> {
         let checkpoints = Checkpoints::new(self.cell.checkpoints());
-        let mut history = resume_history(&self.cell.history(), &position)?;
+        let history = resume_history(&self.cell.history(), &position)?;
         self.data.restore_skipped(&position.skipped);
         let phases = self.system.phases(self.config.training.two_stages);
         self.use_experts(position.aes.as_ref())?;
         let looked_at = (self.system, self.data, self.device);
         let at = (position.phase, position.step);
         let resume = |config| TrainingProbes::resume(config, looked_at, &self.cell.probes(), phases, at);
-        let mut probes = Some(&self.config.probes).filter(|config| config.enabled).map(resume).transpose()?;
+        let probes = Some(&self.config.probes).filter(|config| config.enabled).map(resume).transpose()?;
+        let mut log = Log { history, probes, events };
         while let Some(phase) = phases.get(position.phase) {
             if position.step == 0 {
                 position.aes = self.start_aes(phase)?;
             }
-            self.phase(phase, &mut position, &mut history, &mut probes, events, &checkpoints, progress)?;
+            self.phase(phase, &mut position, &mut log, &checkpoints, progress)?;
             position.phase += 1;
             position.step = 0;
-            history.write(&self.cell.history())?;
-            if let Some(probes) = &probes {
+            log.history.write(&self.cell.history())?;
+            if let Some(probes) = &log.probes {
                 probes.write(&self.cell.probes())?;
             }
             let done = position.phase == phases.len();
@@ -104,9 +113,7 @@ impl Trainer<'_> {
         &self,
         phase: &Phase,
         position: &mut Position,
-        history: &mut History,
-        probes: &mut Option<TrainingProbes>,
-        events: &mut EventWriter,
+        Log { history, probes, events }: &mut Log,
         checkpoints: &Checkpoints,
         progress: &mut dyn Progress,
     ) -> Result<(), EngineError> {

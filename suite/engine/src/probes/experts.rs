@@ -21,6 +21,14 @@ pub struct ExpertProbe<'a> {
     routed: Vec<RoutedImage>,
 }
 
+/// What was seen of the experts.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub uses: Vec<ExpertUse>,
+    pub similarities: Vec<FeatureSimilarity>,
+    pub routed: Vec<RoutedImage>,
+}
+
 /// Of one task in one layer.
 struct Sums {
     /// `[C+1,E]` int64, pairs of a token and one of its experts: by class (in the last layer only), then of all tokens.
@@ -98,7 +106,7 @@ impl<'a> ExpertProbe<'a> {
     }
 
     /// How often each expert was used, how alike the features of two are, and the images that were kept.
-    pub fn finish(self) -> Result<(Vec<ExpertUse>, Vec<FeatureSimilarity>, Vec<RoutedImage>), EngineError> {
+    pub fn finish(self) -> Result<Seen, EngineError> {
         let (mut uses, mut similarities) = (Vec::new(), Vec::new());
         for ((task, layer), sums) in &self.sums {
             let pairs = Vec::<i64>::try_from(sums.pairs.to_device(Device::Cpu).contiguous().view([-1]))?;
@@ -124,7 +132,7 @@ impl<'a> ExpertProbe<'a> {
                 }));
             }
         }
-        Ok((uses, similarities, self.routed))
+        Ok(Seen { uses, similarities, routed: self.routed })
     }
 
     fn count(&self, task: Task) -> i64 {
@@ -229,7 +237,7 @@ mod tests {
         for _ in 0..2 {
             probe.classified(&labels, &out([2, 2, 2], &[0, 1, 0, 2, 1, 2, 1, 0], &[1.0; 8]));
         }
-        let (uses, ..) = probe.finish().unwrap();
+        let uses = probe.finish().unwrap().uses;
         assert_eq!(pairs(&uses, None), [6, 6, 4]);
         assert_eq!(pairs(&uses, Some(2)), [4, 2, 2]);
         assert_eq!(pairs(&uses, Some(1)), [0, 0, 0]);
@@ -256,7 +264,7 @@ mod tests {
             mask_size: 1,
         };
         probe.detected(&batch, &out([1, 4, 1], &[0, 1, 1, 0], &[1.0; 8]));
-        let (uses, ..) = probe.finish().unwrap();
+        let uses = probe.finish().unwrap().uses;
         assert_eq!(
             (pairs(&uses, None), pairs(&uses, Some(30)), pairs(&uses, Some(7))),
             (vec![2, 2], vec![1, 1], vec![0, 1])
@@ -272,7 +280,7 @@ mod tests {
         for (s, f) in [(&selected[..2], &features[..4]), (&selected[2..], &features[4..])] {
             probe.classified(&Tensor::zeros([1], (Kind::Int64, Device::Cpu)), &out([1, s.len() as i64, 1], s, f));
         }
-        let (_, similarities, _) = probe.finish().unwrap();
+        let similarities = probe.finish().unwrap().similarities;
         let unit = |i: usize| {
             let (x, y) = (f64::from(features[2 * i]), f64::from(features[2 * i + 1]));
             [x / x.hypot(y), y / x.hypot(y)]
@@ -299,7 +307,7 @@ mod tests {
         let selected = [2i64, 2, 0, 1, 1, 0, 2, 1, 0, 2];
         probe.keep(Task::Classification, "a.png", picture(), 0, &out([1, 5, 2], &selected, &[0.0; 10])).unwrap();
         probe.keep(Task::Detection, "b.png", picture(), 0, &out([1, 4, 1], &selected[..4], &[0.0; 8])).unwrap();
-        let (.., routed) = probe.finish().unwrap();
+        let routed = probe.finish().unwrap().routed;
         assert_eq!((routed[0].rows, routed[0].columns), (2, 2));
         assert_eq!(routed[0].layers, [PatchLayer { layer: 1, first: vec![0, 1, 2, 0], second: vec![1, 0, 1, 2] }]);
         assert_eq!(routed[1].layers, [PatchLayer { layer: 1, first: vec![2, 2, 0, 1], second: vec![] }]);

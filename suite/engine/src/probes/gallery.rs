@@ -9,7 +9,7 @@ use adamv_store::{GalleryImage, Outlined, Place};
 use super::picture::{Normalisation, Picture, picture};
 use crate::error::EngineError;
 
-/// Only detections of at least this score are drawn, the best ones of an image.
+/// Detections of at least this score are drawn, and of lower ones the best, until there are as many as objects.
 const LEAST_SCORE: f64 = 0.3;
 const MOST_DRAWN: usize = 20;
 
@@ -84,11 +84,8 @@ pub fn gallery(
             bbox: corners(object.bbox, scale),
             outlines: outlined(&object.mask, scale, &picture),
         });
-        let objects = objects.collect();
-        let mut found: Vec<&Detection> =
-            detections.iter().filter(|d| d.image_id == *image_id && d.score >= LEAST_SCORE).collect();
-        found.sort_by(|a, b| b.score.total_cmp(&a.score));
-        found.truncate(MOST_DRAWN);
+        let objects: Vec<Outlined> = objects.collect();
+        let found = shown(detections.iter().filter(|d| d.image_id == *image_id).collect(), objects.len());
         let found = found.into_iter().map(|detection| drawn(detection, scale, &picture)).collect::<Result<_, _>>()?;
         let Picture { jpeg, width, height, .. } = picture;
         let image = val.image_name(index).to_owned();
@@ -96,6 +93,14 @@ pub fn gallery(
         images.push(GalleryImage { image, place, average_precision, jpeg, width, height, objects, found });
     }
     Ok(images)
+}
+
+/// What is drawn of the detections of an image with so many objects, by falling score.
+fn shown(mut found: Vec<&Detection>, objects: usize) -> Vec<&Detection> {
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let sure = found.iter().take_while(|d| d.score >= LEAST_SCORE).count();
+    found.truncate(sure.max(objects).min(MOST_DRAWN));
+    found
 }
 
 fn drawn(detection: &Detection, scale: f64, picture: &Picture) -> Result<Outlined, EngineError> {
@@ -153,6 +158,16 @@ mod tests {
         assert_eq!(ids(3).len(), 4, "an image is at one end only");
         let values: Vec<f64> = rank(&all, &all, 2).iter().map(|r| r.average_precision).collect();
         assert!(values.iter().zip([1.0, 0.1, 0.0, 0.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{values:?}");
+    }
+
+    #[test]
+    fn the_best_detections_are_shown_however_unsure() {
+        let detection = |score| Detection { image_id: 1, category_id: 1, bbox: None, score, segmentation: None };
+        let all = [0.1, 0.25, 0.5, 0.2, 0.4].map(detection);
+        let scores = |objects| shown(all.iter().collect(), objects).iter().map(|d| d.score).collect::<Vec<_>>();
+        assert_eq!(scores(1), [0.5, 0.4]);
+        assert_eq!(scores(3), [0.5, 0.4, 0.25]);
+        assert_eq!(scores(9).len(), 5);
     }
 
     #[test]

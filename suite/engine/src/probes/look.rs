@@ -104,10 +104,7 @@ impl<'a> Look<'a> {
         let ranked = rank(&boxes.matches, &masks.matches, self.pictures);
         let normalisation = self.normalisation[Task::Detection as usize];
         let gallery = gallery(&ranked, &self.data.detection.val, detections, normalisation)?;
-        let (expert_use, similarities, routed_images) = match self.experts {
-            Some(experts) => experts.finish()?,
-            None => (Vec::new(), Vec::new(), Vec::new()),
-        };
+        let seen = self.experts.map(ExpertProbe::finish).transpose()?.unwrap_or_default();
         let errors = |iou_type: &str, diagnosis: &Diagnosis| {
             let error = |share: &adamv_metrics::ErrorShare| DetectionError {
                 iou_type: iou_type.to_owned(),
@@ -123,9 +120,9 @@ impl<'a> Look<'a> {
         let detected = self.names.detection.into_iter().map(|(number, name)| class(Task::Detection, number, name));
         Ok(Probes {
             classes: classified.chain(detected).collect(),
-            expert_use,
-            similarities,
-            routed_images,
+            expert_use: seen.uses,
+            similarities: seen.similarities,
+            routed_images: seen.routed,
             gallery,
             errors: [errors("bbox", boxes), errors("segm", masks)].concat(),
             ..Probes::default()
