@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use adamv_metrics::{Component, mean, standard_deviation, t_interval};
-use adamv_store::GradientPair;
 
 use super::cells::of_system;
 use super::file::System;
@@ -11,6 +10,7 @@ use super::inequality::not_run;
 use super::{ClaimVerdict, Evidence};
 use crate::compare::{Source, SourceCell};
 use crate::group::first_seen;
+use crate::probes::cosines;
 
 /// A higher mean cosine is less conflict; seeds are paired.
 pub(super) fn less_conflict(system: &System, than: &System, runs: &[Source]) -> Vec<Evidence> {
@@ -20,7 +20,7 @@ pub(super) fn less_conflict(system: &System, than: &System, runs: &[Source]) -> 
         for backbone in first_seen(ours.iter().map(|cell| cell.id.backbone.as_str())) {
             let of = |cells: &[&SourceCell]| -> BTreeMap<u64, f64> {
                 let here = cells.iter().filter(|cell| cell.id.backbone == backbone);
-                here.filter_map(|cell| Some((cell.id.seed, mean(&cosines(&cell.probes.gradients))?))).collect()
+                here.filter_map(|cell| Some((cell.id.seed, mean(&of_steps(cell))?))).collect()
             };
             let (ours, theirs) = (of(&ours), of(&theirs));
             let pairs: Vec<(f64, f64)> =
@@ -32,6 +32,10 @@ pub(super) fn less_conflict(system: &System, than: &System, runs: &[Source]) -> 
         evidence.push(not_run(format!("no run has the gradients of both {system} and {than} with the same seed")));
     }
     evidence
+}
+
+fn of_steps(cell: &SourceCell) -> Vec<f64> {
+    cosines(&cell.probes.gradients).into_iter().map(|(_, cosine)| cosine).collect()
 }
 
 fn judge(system: &System, than: &System, backbone: &str, run: &str, pairs: &[(f64, f64)]) -> Option<Evidence> {
@@ -58,38 +62,4 @@ fn judge(system: &System, than: &System, backbone: &str, run: &str, pairs: &[(f6
             mean_of(|pair| pair.1)
         ),
     })
-}
-
-/// The cosine of the whole shared gradient in each step that was looked at, in their order; steps without a gradient of both
-/// tasks are left out. Rows of a step stand together.
-fn cosines(gradients: &[GradientPair]) -> Vec<f64> {
-    let steps = gradients.chunk_by(|a, b| (a.step, &a.phase) == (b.step, &b.phase));
-    let cosine = |rows: &[GradientPair]| {
-        let sum = |of: fn(&GradientPair) -> f64| rows.iter().map(of).sum::<f64>();
-        let [a, b] = [sum(|row| row.classification_norm.powi(2)), sum(|row| row.detection_norm.powi(2))];
-        Some(sum(|row| row.dot) / (a.sqrt() * b.sqrt())).filter(|cosine| cosine.is_finite())
-    };
-    steps.filter_map(cosine).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cosine_is_that_of_all_weights_together() {
-        let row = |step, dot, a, b| GradientPair {
-            step,
-            phase: "joint".into(),
-            weight: "w".into(),
-            dot,
-            classification_norm: a,
-            detection_norm: b,
-        };
-        // (3, 4) and (5, 12) long: (1 - 3) / (5 * 13); a step without a gradient; opposite ones.
-        let rows = [row(1, 1.0, 3.0, 5.0), row(1, -3.0, 4.0, 12.0), row(2, 0.0, 0.0, 1.0), row(3, -2.0, 1.0, 2.0)];
-        let found = cosines(&rows);
-        assert_eq!(found.len(), 2);
-        assert!((found[0] + 2.0 / 65.0).abs() < 1e-12 && (found[1] + 1.0).abs() < 1e-12, "{found:?}");
-    }
 }

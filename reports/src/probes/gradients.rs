@@ -53,7 +53,7 @@ pub(super) fn topic(looked: &[Looked]) -> Topic {
 }
 
 /// Step and cosine over all weights of it; a step in which a task's gradient is 0 has none.
-fn cosines(rows: &[GradientPair]) -> Vec<(u64, f64)> {
+pub(crate) fn cosines(rows: &[GradientPair]) -> Vec<(u64, f64)> {
     let mut sums: BTreeMap<(&str, u64), [f64; 3]> = BTreeMap::new();
     for row in rows {
         let sum = sums.entry((&row.phase, row.step)).or_default();
@@ -192,4 +192,26 @@ fn table(all: &[Measured]) -> String {
         })
     });
     csv(&["system", "seed", "step", "cosine"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cosine_is_that_of_all_weights_together() {
+        let row = |step, dot, a, b| GradientPair {
+            step,
+            phase: "joint".into(),
+            weight: "w".into(),
+            dot,
+            classification_norm: a,
+            detection_norm: b,
+        };
+        // (3, 4) and (5, 12) long: (1 - 3) / (5 * 13); a step without a gradient; opposite ones.
+        let rows = [row(1, 1.0, 3.0, 5.0), row(1, -3.0, 4.0, 12.0), row(2, 0.0, 0.0, 1.0), row(3, -2.0, 1.0, 2.0)];
+        let found: Vec<f64> = cosines(&rows).into_iter().map(|(_, cosine)| cosine).collect();
+        assert_eq!(found.len(), 2);
+        assert!((found[0] + 2.0 / 65.0).abs() < 1e-12 && (found[1] + 1.0).abs() < 1e-12, "{found:?}");
+    }
 }

@@ -22,6 +22,8 @@ mod settling;
 mod similarity;
 mod usage;
 
+pub(crate) use gradients::cosines;
+
 use serde::Serialize;
 
 use crate::curves::Figure;
