@@ -37,7 +37,8 @@ pub(super) fn topic(looked: &[Looked]) -> Topic {
         });
     }
     let lead = "Left the ground truth, right what was detected: boxes, masks, and below each picture the classes with their scores. Images \
-                are ranked by the mean of AP and APmask of the image by itself."
+                are ranked by the mean of AP and APmask of the image by itself, which looks at the classes that it holds: what was \
+                found of another class costs it nothing."
         .to_owned();
     let absent = absent(looked, false, "pictures of what it detects", has);
     Topic { id: "gallery", title: "The best and the worst detected images", lead, parts, absent, table: None }
