@@ -1,6 +1,8 @@
 //! Event files as TensorBoard's own reader sees them (`ci/peers/read_events.py`). Skipped where no Python has TensorBoard: PEERS_PYTHON
 //! names one, else it is `python3`.
 
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -37,7 +39,11 @@ fn a_resumed_cell_shows_one_curve() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = EventWriter::open(dir.path(), 0, 100.0).unwrap();
     writer.rows(&history(&[10, 20, 30, 40, 50], |step| step as f64).rows, 100, 101.0).unwrap();
-    let mut writer = EventWriter::open(dir.path(), 130, 102.0).unwrap();
+    // The kill came in the middle of an event, and the clock of the machine that goes on is behind.
+    let file = fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(&file).unwrap();
+    OpenOptions::new().append(true).open(&file).unwrap().write_all(&bytes[..37]).unwrap();
+    let mut writer = EventWriter::open(dir.path(), 130, 62.0).unwrap();
     writer.rows(&history(&[40, 50, 60], |step| 0.25 * step as f64).rows, 100, 103.0).unwrap();
     writer.scalars(160, &[("validation/AP".into(), 0.5)], 104.0).unwrap();
     let Some(shown) = shown(dir.path()) else { return };

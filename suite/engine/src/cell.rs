@@ -165,14 +165,15 @@ fn live(config: &CellConfig, context: &Context, progress: &mut dyn Progress) -> 
     })
 }
 
-/// What TensorBoard shows of the evaluation.
+/// What TensorBoard shows of the evaluation; what had nothing to be measured on, COCO's -1, is left out.
 fn scores(metrics: &Metrics) -> Vec<(String, f64)> {
     let classification = metrics.classification.iter().map(|c| ("accuracy", c.top1));
     let detection = metrics
         .detection
         .iter()
         .flat_map(|d| [("AP", d.bbox.AP), ("AP50", d.bbox.AP50), ("AP75", d.bbox.AP75), ("APmask", d.segm.AP)]);
-    classification.chain(detection).map(|(name, value)| (format!("validation/{name}"), value)).collect()
+    let measured = classification.chain(detection).filter(|(_, value)| *value >= 0.0);
+    measured.map(|(name, value)| (format!("validation/{name}"), value)).collect()
 }
 
 fn resolved(config: &CellConfig) -> Result<Value, EngineError> {

@@ -5,14 +5,15 @@
 //! protobuf `Event` (tensorboard/compat/proto): 1 wall_time double, 2 step int64, 3 file_version string, 5 summary, 7 session_log. A
 //! `Summary` has 1 value, each with 1 tag string and 2 simple_value float; a `SessionLog` has 1 status, 1 of which is START.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::history::HistoryRow;
 
 const PREFIX: &str = "events.out.tfevents.";
+const SUFFIX: &str = ".adamv-bench";
 const FILE_VERSION: &str = "brain.Event:2";
 
 /// Appends to the event file of a process that runs a cell.
@@ -24,32 +25,28 @@ pub struct EventWriter {
 
 impl EventWriter {
     /// Begins a file in the folder of a cell (made if missing) that has `steps` steps behind it; `now` in seconds since 1970. A new cell
-    /// removes the files of an earlier one; a resumed cell makes TensorBoard forget what was written of later steps.
+    /// removes the files of an earlier one; a resumed cell makes TensorBoard forget what was written of later steps. The file's name has
+    /// the second, or one more than the last file's: TensorBoard reads in the order of names, and clocks differ or are put back.
     ///
     /// # Errors
     /// The errors of the file system.
     pub fn open(cell: &Path, steps: u64, now: f64) -> Result<Self> {
         fs::create_dir_all(cell).map_err(|e| Error::io("make the folder", cell, e))?;
+        let older = older(cell)?;
         if steps == 0 {
-            remove_older(cell)?;
-        }
-        // TensorBoard reads the files of a folder in the order of their names.
-        let name = format!("{PREFIX}{:010}.adamv-bench", now as u64);
-        let mut path = cell.join(&name);
-        let mut number = 0;
-        let file = loop {
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
-                opened => break opened.map_err(|e| Error::io("make", &path, e))?,
+            for &seconds in &older {
+                let path = cell.join(name(seconds));
+                fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
             }
-            path = cell.join(format!("{name}.{number}"));
-        };
+        }
+        let next = older.last().map_or(0, |last| last.saturating_add(1));
+        let path = cell.join(name(next.max(now as u64)));
+        let file = File::create_new(&path).map_err(|e| Error::io("make", &path, e))?;
         let mut writer = Self { file, path };
         writer.event(now, 0, |event| bytes(event, 3, FILE_VERSION.as_bytes()))?;
-        if steps > 0 {
-            // It drops this step and all later ones.
-            writer.event(now, steps + 1, |event| bytes(event, 7, &[1 << 3, 1]))?;
-        }
+        // START: this step and all later ones are dropped. A new cell has one too, because TensorBoard without its fast reader takes the
+        // first that it meets for no restart.
+        writer.event(now, steps + 1, |event| bytes(event, 7, &[1 << 3, 1]))?;
         Ok(writer)
     }
 
@@ -100,15 +97,22 @@ impl EventWriter {
     }
 }
 
-fn remove_older(cell: &Path) -> Result<()> {
-    let entries = fs::read_dir(cell).map_err(|e| Error::io("read the folder", cell, e))?;
-    for entry in entries {
-        let entry = entry.map_err(|e| Error::io("read the folder", cell, e))?;
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            fs::remove_file(entry.path()).map_err(|e| Error::io("remove", &entry.path(), e))?;
-        }
+/// Ten digits, so that names and numbers have the same order.
+fn name(seconds: u64) -> String {
+    format!("{PREFIX}{seconds:010}{SUFFIX}")
+}
+
+/// The seconds in the names of our event files in the folder of a cell, rising.
+fn older(cell: &Path) -> Result<Vec<u64>> {
+    let failed = |e| Error::io("read the folder", cell, e);
+    let mut all = Vec::new();
+    for entry in fs::read_dir(cell).map_err(failed)? {
+        let file = entry.map_err(failed)?.file_name();
+        let digits = file.to_str().and_then(|file| file.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+        all.extend(digits.and_then(|digits| digits.parse().ok()).filter(|&seconds| file == *name(seconds)));
     }
-    Ok(())
+    all.sort_unstable();
+    Ok(all)
 }
 
 /// A field of bytes, which may be a text or a message.
@@ -164,15 +168,20 @@ mod tests {
     }
 
     #[test]
-    fn a_new_cell_starts_afresh_and_a_resumed_one_goes_on() {
+    fn a_new_cell_starts_afresh_and_a_resumed_one_comes_after_all_files() {
         let dir = tempfile::tempdir().unwrap();
-        for _ in 0..2 {
-            EventWriter::open(dir.path(), 0, 10.0).unwrap();
-            assert_eq!(names(dir.path()), ["events.out.tfevents.0000000010.adamv-bench"]);
+        let foreign = format!("{PREFIX}5.elsewhere");
+        fs::write(dir.path().join(&foreign), "").unwrap();
+        // In the same second, in a later one, and with a clock that was put back.
+        for (steps, now) in [(0, 10.0), (7, 10.0), (9, 20.0), (12, 15.0)] {
+            EventWriter::open(dir.path(), steps, now).unwrap();
         }
-        EventWriter::open(dir.path(), 7, 10.0).unwrap();
-        EventWriter::open(dir.path(), 9, 11.0).unwrap();
-        let all = ["0000000010.adamv-bench", "0000000010.adamv-bench.1", "0000000011.adamv-bench"];
-        assert_eq!(names(dir.path()), all.map(|name| format!("{PREFIX}{name}")));
+        let ours = |seconds: &[u64]| {
+            let all = seconds.iter().map(|s| format!("{PREFIX}{s:010}{SUFFIX}"));
+            all.chain([foreign.clone()]).collect::<Vec<_>>()
+        };
+        assert_eq!(names(dir.path()), ours(&[10, 11, 20, 21]));
+        EventWriter::open(dir.path(), 0, 10.0).unwrap();
+        assert_eq!(names(dir.path()), ours(&[22]));
     }
 }

@@ -16,7 +16,8 @@
 //! ```
 //!
 //! Architecture invariant: no torch, and no other crate of this workspace. Whoever reads results needs neither libtorch nor
-//! the data. Every file appears by atomic rename (`atomic`), so a reader never meets half of one.
+//! the data. Every file appears by atomic rename (`atomic`), so a reader never meets half of one. Event files alone grow while they
+//! are read, as TensorBoard wants them; nothing of ours reads them.
 
 mod atomic;
 mod baseline;
