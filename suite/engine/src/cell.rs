@@ -250,3 +250,19 @@ pub fn task_costs(system: &dyn System, inputs: &InputsConfig, detections: usize)
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_had_no_ground_truth_is_no_score() {
+        let names = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"];
+        let stats =
+            |value: f64| names.map(|name| (name, value)).into_iter().collect::<std::collections::BTreeMap<_, _>>();
+        let detection = json!({ "images": 2, "bbox": stats(0.0), "segm": stats(-1.0) });
+        let metrics = serde_json::from_value(json!({ "classification": null, "detection": detection })).unwrap();
+        let found: Vec<String> = scores(&metrics).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(found, ["validation/AP", "validation/AP50", "validation/AP75"]);
+    }
+}
