@@ -66,7 +66,8 @@ fn windows_change_nothing_for_a_router() {
     tch::manual_seed(0);
     let images = Tensor::rand([2, 3, 64, 64], FLOAT);
     let ((_, a), (_, b)) = (classified(&*plain, &images), classified(&*windowed, &images));
-    assert_eq!(a.keys().collect::<Vec<_>>(), ["blocks.0", "importance_loss.0", "router_probs.0", "selected.0"]);
+    let names = ["blocks.0", "importance_loss.0", "router_features.0", "router_probs.0", "selected.0"];
+    assert_eq!(a.keys().collect::<Vec<_>>(), names);
     for (name, tensor) in &a {
         assert!(difference(tensor, &b[name]) < 1e-5, "{name}");
     }
