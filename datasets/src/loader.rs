@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::order::{Order, Pick};
+use crate::order::{Pick, SampleStream};
 
 /// Where batches come from.
 pub trait BatchSource: Send + Sync {
@@ -55,37 +55,36 @@ pub struct Loader<B> {
 }
 
 impl<B: Send + 'static> Loader<B> {
-    /// The batches of steps `start_step .. end_step` of the stream of (seed, batch size). A resumed run asks for a
-    /// later start and receives what it would have received.
-    pub fn train<S>(
-        source: Arc<S>,
-        batch_size: usize,
-        seed: u64,
-        start_step: u64,
-        end_step: u64,
-        prefetch: usize,
-    ) -> Self
+    /// The training batches of `stream`.
+    pub fn train<S>(source: Arc<S>, stream: SampleStream, prefetch: usize) -> Self
     where
         S: BatchSource<Batch = B> + 'static,
     {
         Self::start(prefetch, move |send| {
-            let mut order = Order::new(source.len(), batch_size, seed);
-            for step in start_step..end_step {
-                if !send.batch(source.train_batch(&order.picks(step), seed)) {
+            for picks in stream.batches(source.len()) {
+                if !send.batch(source.train_batch(&picks, stream.seed())) {
                     return;
                 }
             }
         })
     }
 
-    /// Every sample once, in order, the last batch possibly shorter.
+    /// Every sample once, in order, without augmentation, the last batch possibly shorter.
     pub fn eval<S>(source: Arc<S>, batch_size: usize, prefetch: usize) -> Self
     where
         S: BatchSource<Batch = B> + 'static,
     {
+        let all = (0..source.len()).collect();
+        Self::eval_of(source, all, batch_size, prefetch)
+    }
+
+    /// The samples of these indices, in this order, without augmentation, the last batch possibly shorter.
+    pub fn eval_of<S>(source: Arc<S>, indices: Vec<usize>, batch_size: usize, prefetch: usize) -> Self
+    where
+        S: BatchSource<Batch = B> + 'static,
+    {
         Self::start(prefetch, move |send| {
-            let all: Vec<usize> = (0..source.len()).collect();
-            for indices in all.chunks(batch_size.max(1)) {
+            for indices in indices.chunks(batch_size.max(1)) {
                 let batch = source.eval_batch(indices);
                 // All of its samples were skipped.
                 if batch.as_ref().is_ok_and(|b| S::batch_len(b) == 0) {

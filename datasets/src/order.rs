@@ -1,4 +1,4 @@
-//! Which sample comes when: an endless stream of shuffled epochs, as pure functions of (n, seed, step). Touches no
+//! Which sample comes when: an endless stream of shuffled epochs, as pure functions of (n, seed, position). Touches no
 //! data.
 
 use crate::rng::{Rng, Stream};
@@ -26,35 +26,71 @@ pub fn permutation(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 ///
 /// Empty when `n` or `batch_size` is 0.
 pub fn picks_for_step(n: usize, batch_size: usize, seed: u64, step: u64) -> Vec<Pick> {
-    Order::new(n, batch_size, seed).picks(step)
+    Order::new(n, seed).picks(u128::from(step) * batch_size as u128, batch_size)
 }
 
-/// [`picks_for_step`] that remembers the permutation of the last epoch it saw, for whoever walks through many steps.
-#[derive(Debug)]
-pub struct Order {
-    n: usize,
+/// A part of a task's endless stream, cut into batches: what one phase of training reads. A later phase goes on where the
+/// one before it ended ([`SampleStream::after`]), so that no pick comes twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleStream {
+    seed: u64,
     batch_size: usize,
+    /// Samples of the stream before the first batch. 128 bits: it must not wrap, or order would repeat.
+    position: u128,
+    batches: u64,
+}
+
+impl SampleStream {
+    /// The first `batches` batches of the stream of `seed`.
+    pub fn new(seed: u64, batch_size: usize, batches: u64) -> Self {
+        SampleStream { seed, batch_size, position: 0, batches }
+    }
+
+    /// As many batches, `samples` samples further on.
+    pub fn after(self, samples: u128) -> Self {
+        SampleStream { position: self.position + samples, ..self }
+    }
+
+    /// The same stream without its first `batches` batches: what a resumed run reads.
+    pub fn skip(self, batches: u64) -> Self {
+        let rest = self.batches.saturating_sub(batches);
+        SampleStream { batches: rest, ..self.after(u128::from(batches) * self.batch_size as u128) }
+    }
+
+    /// The seed of order and augmentation.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The picks of every batch, in order, from a data set of `n` samples.
+    pub fn batches(self, n: usize) -> impl Iterator<Item = Vec<Pick>> {
+        let mut order = Order::new(n, self.seed);
+        let position = move |batch: u64| self.position + u128::from(batch) * self.batch_size as u128;
+        (0..self.batches).map(move |batch| order.picks(position(batch), self.batch_size))
+    }
+}
+
+/// Picks at any position, with the permutation of the last epoch remembered, for whoever walks through many.
+#[derive(Debug)]
+struct Order {
+    n: usize,
     seed: u64,
     epoch: Option<u64>,
     shuffled: Vec<usize>,
 }
 
 impl Order {
-    /// An order of `n` samples in batches of `batch_size`.
-    pub fn new(n: usize, batch_size: usize, seed: u64) -> Self {
-        Order { n, batch_size, seed, epoch: None, shuffled: Vec::new() }
+    fn new(n: usize, seed: u64) -> Self {
+        Order { n, seed, epoch: None, shuffled: Vec::new() }
     }
 
-    /// The picks of any step; the same whatever was asked before.
-    pub fn picks(&mut self, step: u64) -> Vec<Pick> {
+    /// `count` picks from `position` on; the same whatever was asked before. None where there are no samples.
+    fn picks(&mut self, position: u128, count: usize) -> Vec<Pick> {
         if self.n == 0 {
             return Vec::new();
         }
-        // 128 bits: step * batch size must not wrap, or order would repeat.
-        let start = u128::from(step) * self.batch_size as u128;
-        (0..self.batch_size as u128)
-            .map(|b| {
-                let position = start + b;
+        (position..position + count as u128)
+            .map(|position| {
                 let epoch = (position / self.n as u128) as u64;
                 if self.epoch != Some(epoch) {
                     self.shuffled = permutation(self.n, self.seed, epoch);
@@ -81,9 +117,8 @@ mod tests {
 
         #[test]
         fn an_epoch_shows_each_sample_once(n in 1usize..60, batch in 1usize..20, seed: u64) {
-            let mut order = Order::new(n, batch, seed);
             let steps = (2 * n).div_ceil(batch) as u64;
-            let mut stream: Vec<Pick> = (0..steps).flat_map(|s| order.picks(s)).collect();
+            let mut stream: Vec<Pick> = SampleStream::new(seed, batch, steps).batches(n).flatten().collect();
             stream.truncate(2 * n);
             for epoch in 0..2 {
                 let mut seen: Vec<usize> = stream.iter().filter(|p| p.epoch == epoch).map(|p| p.index).collect();
@@ -93,10 +128,24 @@ mod tests {
         }
 
         #[test]
-        fn a_step_does_not_depend_on_those_before(n in 1usize..60, batch in 1usize..20, seed: u64, step in 0u64..50) {
-            let mut walked = Order::new(n, batch, seed);
-            for s in 0..step { walked.picks(s); }
-            prop_assert_eq!(walked.picks(step), picks_for_step(n, batch, seed, step));
+        fn a_batch_does_not_depend_on_those_before(n in 1usize..60, batch in 1usize..20, seed: u64, step in 0u64..50) {
+            let walked = SampleStream::new(seed, batch, step + 1).batches(n).last();
+            prop_assert_eq!(walked, Some(picks_for_step(n, batch, seed, step)));
+            let resumed: Vec<_> = SampleStream::new(seed, batch, step + 1).skip(step).batches(n).collect();
+            prop_assert_eq!(resumed, vec![picks_for_step(n, batch, seed, step)]);
+        }
+
+        #[test]
+        fn parts_of_a_stream_make_up_the_whole(
+            n in 1usize..60, sizes in proptest::collection::vec((1usize..20, 0u64..9), 1..5), seed: u64,
+        ) {
+            let (mut parts, mut samples) = (Vec::new(), 0);
+            for (batch, batches) in sizes {
+                parts.extend(SampleStream::new(seed, batch, batches).after(samples).batches(n).flatten());
+                samples += u128::from(batches) * batch as u128;
+            }
+            let whole: Vec<Pick> = SampleStream::new(seed, 1, samples as u64).batches(n).flatten().collect();
+            prop_assert_eq!(parts, whole);
         }
     }
 

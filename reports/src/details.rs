@@ -1,6 +1,6 @@
 //! Cell by cell: how it ended, what it took, what made it, and how to make it again.
 
-use adamv_store::{CellState, Environment};
+use adamv_store::{CellState, Environment, Record};
 use serde::Serialize;
 
 use crate::csv::{Field, csv};
@@ -87,6 +87,8 @@ pub(crate) struct KeyRow {
     pub cell: Link,
     pub cell_key: String,
     pub protocol_key: String,
+    /// Empty where the record doesn't say.
+    pub task_version: String,
     pub started: String,
     pub finished: String,
 }
@@ -210,6 +212,7 @@ fn key_row(cell: &RunCell) -> Option<KeyRow> {
         cell: Link::to(cell),
         cell_key: record.cell_key.clone(),
         protocol_key: record.protocol_key.clone(),
+        task_version: record.task_version().map_or_else(String::new, |version| version.to_string()),
         started: record.started_at.clone(),
         finished: record.finished_at.clone(),
     })
@@ -228,6 +231,7 @@ pub(crate) fn cells_csv(results: &Results) -> String {
         "error",
         "cell_key",
         "protocol_key",
+        "task_version",
         "accuracy_percent",
         "AP_percent",
         "AP50_percent",
@@ -261,6 +265,7 @@ pub(crate) fn cells_csv(results: &Results) -> String {
                 text(record.and_then(|r| r.error.as_deref()).unwrap_or_default()),
                 text(record.map_or("", |r| &r.cell_key)),
                 text(record.map_or("", |r| &r.protocol_key)),
+                record.and_then(Record::task_version).map_or(Field::Empty, Field::Count),
             ];
             fields.extend(Metric::ALL.map(|metric| measured(cell, metric).map_or(Field::Empty, Field::Number)));
             fields.extend([

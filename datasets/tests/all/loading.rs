@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use adamv_datasets::order::picks_for_step;
+use adamv_datasets::order::{SampleStream, picks_for_step};
 use adamv_datasets::{
     BatchSource, ClassificationBatch, ClassificationDataset, ClassificationOptions, Error, Loader, OnBadSample, Pick,
     Split,
@@ -32,8 +32,8 @@ fn all(loader: Loader<ClassificationBatch>) -> Vec<ClassificationBatch> {
 #[test]
 fn a_resumed_loader_continues_where_it_was() {
     let (_dir, data) = small();
-    let whole = all(Loader::train(Arc::clone(&data), 3, 5, 0, 12, 4));
-    let rest = all(Loader::train(Arc::clone(&data), 3, 5, 7, 12, 1));
+    let whole = all(Loader::train(Arc::clone(&data), SampleStream::new(5, 3, 12), 4));
+    let rest = all(Loader::train(Arc::clone(&data), SampleStream::new(5, 3, 12).skip(7), 1));
     assert_eq!(whole.len(), 12);
     assert_eq!(whole[7..], rest[..]);
     let picks: Vec<usize> = picks_for_step(7, 3, 5, 8).iter().map(|p| p.index).collect();
@@ -65,7 +65,7 @@ fn evaluation_sees_each_sample_once_whatever_the_batch() {
 fn a_broken_sample_stops_the_run_and_is_named() {
     let (dir, data) = small();
     fs::copy(fixtures().join("truncated.jpg"), dir.path().join("train/ant/2.png")).unwrap();
-    let mut loader = Loader::train(data, 7, 0, 0, 5, 2);
+    let mut loader = Loader::train(data, SampleStream::new(0, 7, 5), 2);
     let message = loader.next().unwrap().unwrap_err().to_string();
     assert!(message.contains("train/ant/2.png") && message.contains("truncated"), "{message}");
     assert!(loader.next().is_none());
@@ -77,7 +77,7 @@ fn a_broken_sample_can_be_skipped_and_is_counted() {
     fs::write(dir.path().join("train/ant/2.png"), "").unwrap();
     fs::write(dir.path().join("train/ant/3.png"), "x").unwrap();
     let data = Arc::new(open(dir.path()).on_bad_sample(OnBadSample::Skip));
-    for batch in all(Loader::train(Arc::clone(&data), 7, 0, 0, 3, 2)) {
+    for batch in all(Loader::train(Arc::clone(&data), SampleStream::new(0, 7, 3), 2)) {
         assert_eq!(batch.indices.len(), 7);
         assert_eq!(batch.indices.iter().filter(|&&i| i == 4).count(), 3, "4 stands in for 2 and 3");
         assert_eq!(batch.images.len(), 7 * 3 * 12 * 12);
@@ -123,7 +123,7 @@ fn held_out_samples_never_stand_in_for_broken_ones() {
     assert_eq!((rest.classes(), held_out.classes()), (&["ant", "bee"].map(String::from)[..], rest.classes()));
     // The broken third sample gives way to the next that is left, not to the one that was held out.
     let rest = Arc::new(rest);
-    for batch in all(Loader::train(Arc::clone(&rest), 5, 0, 0, 3, 1)) {
+    for batch in all(Loader::train(Arc::clone(&rest), SampleStream::new(0, 5, 3), 1)) {
         assert_eq!(batch.indices.iter().filter(|&&i| i == 3).count(), 2);
     }
     assert_eq!((rest.skipped(), held_out.skipped()), (1, 0));
@@ -145,7 +145,7 @@ fn nothing_but_broken_samples_is_an_error_even_when_skipping() {
         }
     }
     let data = Arc::new(open(dir.path()).on_bad_sample(OnBadSample::Skip));
-    assert!(Loader::train(data, 2, 0, 0, 1, 1).next().unwrap().is_err());
+    assert!(Loader::train(data, SampleStream::new(0, 2, 1), 1).next().unwrap().is_err());
 }
 
 /// Counts the batches asked for; may be slow, may panic.
@@ -189,7 +189,7 @@ fn counting(pause: u64, panic_at: usize) -> Arc<Counting> {
 #[test]
 fn it_prepares_no_more_than_it_was_told_and_stops_when_dropped() {
     let source = counting(1, usize::MAX);
-    let mut loader = Loader::train(Arc::clone(&source), 1, 0, 0, 1_000_000, 3);
+    let mut loader = Loader::train(Arc::clone(&source), SampleStream::new(0, 1, 1_000_000), 3);
     assert_eq!(loader.next().unwrap().unwrap(), 0);
     std::thread::sleep(Duration::from_millis(100));
     // One handed over, three in the channel, one waiting to enter it.
@@ -202,11 +202,11 @@ fn it_prepares_no_more_than_it_was_told_and_stops_when_dropped() {
 
 #[test]
 fn waiting_is_measured() {
-    let mut loader = Loader::train(counting(20, usize::MAX), 1, 0, 0, 5, 1);
+    let mut loader = Loader::train(counting(20, usize::MAX), SampleStream::new(0, 1, 5), 1);
     loader.next().unwrap().unwrap();
     assert!(loader.waited() >= Duration::from_millis(15));
     // A batch that is there is not waited for.
-    let mut loader = Loader::train(counting(0, usize::MAX), 1, 0, 0, 5, 4);
+    let mut loader = Loader::train(counting(0, usize::MAX), SampleStream::new(0, 1, 5), 4);
     std::thread::sleep(Duration::from_millis(50));
     loader.next().unwrap().unwrap();
     assert_eq!(loader.waited(), Duration::ZERO);
@@ -214,7 +214,7 @@ fn waiting_is_measured() {
 
 #[test]
 fn a_panic_is_not_the_end_of_the_data() {
-    let mut loader = Loader::train(counting(0, 2), 1, 0, 0, 5, 1);
+    let mut loader = Loader::train(counting(0, 2), SampleStream::new(0, 1, 5), 1);
     assert!(loader.next().unwrap().is_ok() && loader.next().unwrap().is_ok());
     let message = loader.next().unwrap().unwrap_err().to_string();
     assert!(message.contains("made to fail"), "{message}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use adamv_datasets::augment::mix::Mix;
 use adamv_datasets::image::Rectangle;
-use adamv_datasets::order::picks_for_step;
+use adamv_datasets::order::{SampleStream, picks_for_step};
 use adamv_datasets::{BatchSource, ClassificationDataset, ClassificationOptions, Loader, Pick, Split};
 use serde::Deserialize;
 
@@ -175,7 +175,11 @@ fn mixing_depends_neither_on_threads_nor_on_where_a_run_resumed() {
     let picks = picks_for_step(7, 64, 1, 3);
     let batch = |threads| on_threads(threads, || data.train_batch(&picks, 1).unwrap());
     assert_eq!(batch(1), batch(8));
-    let loaded = |from| Loader::train(Arc::clone(&data), 3, 5, from, 10, 2).collect::<Result<Vec<_>, _>>().unwrap();
+    let loaded = |from| {
+        Loader::train(Arc::clone(&data), SampleStream::new(5, 3, 10).skip(from), 2)
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap()
+    };
     let whole = loaded(0);
     assert_eq!(whole[6..], loaded(6)[..]);
     assert!(whole.windows(2).any(|w| w[0].lambda != w[1].lambda));

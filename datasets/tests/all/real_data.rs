@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use adamv_datasets::order::picks_for_step;
+use adamv_datasets::order::{SampleStream, picks_for_step};
 use adamv_datasets::{
     BatchSource, ClassificationDataset, ClassificationOptions, DetectionDataset, DetectionOptions, Loader, PackOptions,
     RandAugmentOptions, Rle, Split, check, pack,
@@ -40,7 +40,7 @@ fn real_images_become_batches() {
     let options = ClassificationOptions::default();
     let train = Arc::new(ClassificationDataset::open(&caltech, Split::Train, &options, 224).unwrap());
     assert_eq!((train.len(), train.classes().len()), (480, 20));
-    for batch in Loader::train(Arc::clone(&train), 16, 0, 0, 3, 2) {
+    for batch in Loader::train(Arc::clone(&train), SampleStream::new(0, 16, 3), 2) {
         let batch = batch.unwrap();
         assert!(batch.images.iter().all(|v| v.abs() < 3.0));
     }
@@ -93,8 +93,8 @@ fn the_same_bytes_on_any_number_of_threads_and_after_a_resume() {
     let scenes = Arc::new(DetectionDataset::open(&images, &annotations, Split::Train, &options, 128).unwrap());
     // The loader's thread fills batches on the pool that is current where it was started: the global one. So pools of
     // other sizes are given the batches of single steps.
-    let mut whole = Loader::train(Arc::clone(&photos), 32, 7, 0, 20, 3);
-    let resumed = Loader::train(Arc::clone(&photos), 32, 7, 12, 20, 1);
+    let mut whole = Loader::train(Arc::clone(&photos), SampleStream::new(7, 32, 20), 3);
+    let resumed = Loader::train(Arc::clone(&photos), SampleStream::new(7, 32, 20).skip(12), 1);
     let whole: Vec<_> = whole.by_ref().map(Result::unwrap).collect();
     assert!(resumed.map(Result::unwrap).eq(whole[12..].iter().cloned()));
     let mut mixed = 0;

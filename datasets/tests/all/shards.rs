@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use adamv_datasets::order::picks_for_step;
+use adamv_datasets::order::{SampleStream, picks_for_step};
 use adamv_datasets::{
     BatchSource, ClassificationDataset, ClassificationOptions, DetectionDataset, DetectionOptions, Error, Loader,
     PackOptions, ScenesConfig, Split, check, pack, scenes,
@@ -135,7 +135,8 @@ fn scenes_from_shards_are_what_folders_give() {
     assert_eq!(data[0].fingerprint(), data[1].fingerprint());
     let batches = data.map(|data| {
         let data = Arc::new(data);
-        let train: Vec<_> = Loader::train(Arc::clone(&data), 7, 5, 0, 6, 2).map(Result::unwrap).collect();
+        let train: Vec<_> =
+            Loader::train(Arc::clone(&data), SampleStream::new(5, 7, 6), 2).map(Result::unwrap).collect();
         let eval: Vec<_> = Loader::eval(data, 7, 2).map(Result::unwrap).collect();
         (train, eval)
     });

@@ -12,7 +12,7 @@ use crate::cli::{BaselineListArgs, BaselineShowArgs, BaselineStoreArgs};
 use crate::exit::{Failure, NOTHING};
 use crate::explain::unknown;
 use crate::text_table::TextTable;
-use crate::{given, json};
+use crate::{given, json, task_version};
 
 /// Below the current directory, which is the root of the repository as a rule.
 const STORED: &str = "baselines/stored";
@@ -170,10 +170,15 @@ pub fn show(args: &BaselineShowArgs) -> Result<(), Failure> {
             cell.matches.as_ref().map_or(0, |matches| matches.detections.len()).to_string(),
         ]);
     }
+    let versions: BTreeSet<u64> = cells.iter().filter_map(|cell| cell.record.task_version()).collect();
+    let versions: Vec<String> = versions.iter().map(u64::to_string).collect();
+    let outdated = task_version::outdated(&args.name, &manifest.suite, cells.iter().map(|cell| &cell.record));
+    let outdated = outdated.map_or_else(String::new, |note| format!("note: {note}\n"));
     let gates: Vec<String> = manifest.gates.named().iter().map(|(name, points)| format!("{name} {points}")).collect();
     json::line(&format!(
-        "suite {}, made by: adamv-bench {}\ngates, points: {}\n{}",
+        "suite {}, task version {}, made by: adamv-bench {}\n{outdated}gates, points: {}\n{}",
         manifest.suite,
+        versions.join(", "),
         manifest.command.join(" "),
         gates.join(", "),
         table.to_string().trim_end()

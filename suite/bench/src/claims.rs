@@ -2,9 +2,11 @@
 
 use adamv_reports::claims::{ClaimVerdict, Claims, JudgedClaims, Published, judge_claims};
 
+use adamv_store::Record;
+
 use crate::cli::ClaimsArgs;
 use crate::exit::{Failure, NOTHING};
-use crate::{baseline, compare, given, json, yaml};
+use crate::{baseline, compare, given, json, task_version, yaml};
 
 /// Judges the claims and prints each with its evidence.
 pub fn claims(args: &ClaimsArgs) -> Result<(), Failure> {
@@ -18,7 +20,13 @@ pub fn claims(args: &ClaimsArgs) -> Result<(), Failure> {
     let published: Published = yaml::parse(&args.published, &yaml::read(&args.published)?)?;
     let mut runs = Vec::new();
     for name in &args.runs {
-        runs.push(compare::open(&baseline::locate(name)?)?);
+        let run = compare::open(&baseline::locate(name)?)?;
+        let records: Vec<&Record> = run.cells.iter().filter_map(|cell| cell.record.as_ref()).collect();
+        let suite = records.first().map_or("", |record| record.cell.suite.as_str());
+        if let Some(note) = task_version::outdated(name, suite, records.iter().copied()) {
+            eprintln!("note: {note}");
+        }
+        runs.push(run);
     }
     let judged = judge_claims(&claims, &[published], &runs, args.resamples as usize)?;
     if args.json {

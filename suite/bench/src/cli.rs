@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Where the paper's claims and numbers lie below the root of the repository.
 pub const CLAIMS: &str = "baselines/claims.yaml";
+pub const PUBLISHED_COST: &str = "baselines/published/cost.yaml";
 pub const PUBLISHED: &str = "baselines/published/adamv-moe-iccv2023.yaml";
 
 /// Trains and evaluates multi-task vision systems on the same data with the same budget, and reports which is better.
@@ -468,6 +469,10 @@ pub struct CostArgs {
     /// Change a value of the model, VALUE as YAML: model. or evaluation. and the path below it; may be given several times
     #[arg(long, value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+    /// Print a table in Markdown of what papers and libraries publish beside our counts instead, from this file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = PUBLISHED_COST,
+          conflicts_with_all = ["system", "backbone", "k", "set", "json"])]
+    pub published: Option<PathBuf>,
     /// Print one JSON document: a list
     #[arg(long)]
     pub json: bool,

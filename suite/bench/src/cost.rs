@@ -12,7 +12,7 @@ use crate::explain::unknown;
 use crate::matrix::{plain, typed};
 use crate::overrides::{Override, apply};
 use crate::text_table::TextTable;
-use crate::{json, torch};
+use crate::{given, json, published_cost, torch};
 
 /// One task of one system on one backbone.
 #[derive(Serialize)]
@@ -29,6 +29,10 @@ pub fn cost(args: &CostArgs) -> Result<(), Failure> {
     let backbones = chosen("--backbone", "backbone", &args.backbone, &BACKBONES)?;
     let sets = Override::parse_all(&args.set)?;
     torch::start()?;
+    if let Some(path) = &args.published {
+        given::file("--published", path, "run from the root of the repository, or name a file of published counts")?;
+        return published_cost::print(path, args.classes);
+    }
     let mut rows = Vec::new();
     for &backbone in &backbones {
         for &name in &systems {
@@ -75,7 +79,7 @@ fn chosen<'a>(flag: &str, what: &str, given: &'a [String], all: &[&'a str]) -> R
 }
 
 /// The preset of the backbone under the system's own changes and `--set`.
-fn configured(system: &str, backbone: &str, sets: &[Override]) -> Result<(ModelConfig, EvaluationConfig), Failure> {
+pub fn configured(system: &str, backbone: &str, sets: &[Override]) -> Result<(ModelConfig, EvaluationConfig), Failure> {
     let model = systems::preset(system, backbone).map_err(|e| Failure::usage(e.to_string()))?;
     let mut config = plain(&serde_json::json!({}))?;
     config["model"] = plain(&model)?;

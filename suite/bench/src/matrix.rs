@@ -466,7 +466,12 @@ mod tests {
     fn the_papers_suite_has_the_papers_schedule() {
         for cell in of_file("paper.yaml") {
             let training = &cell.training;
-            assert_eq!(training.two_stages, ["taps", "adamv-moe"].contains(&cell.system.as_str()), "{}", cell.system);
+            assert_eq!(
+                training.two_stages,
+                ["taps", "mtl-moe", "adamv-moe"].contains(&cell.system.as_str()),
+                "{}",
+                cell.system
+            );
             let schedule = |s: &adamv_engine::config::ScheduleConfig| (s.steps, s.warmup, s.weight_decay);
             assert_eq!(schedule(&training.first_stage), (300_000, 20_000, 6e-3));
             assert_eq!(schedule(&training.joint), (200_000, 10_000, 5e-4));

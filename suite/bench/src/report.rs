@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cli::{CLAIMS, PUBLISHED, ReportArgs};
 use crate::exit::Failure;
-use crate::{baseline, given, json, yaml};
+use crate::{baseline, given, json, task_version, yaml};
 
 /// Writes the pages of some runs and prints the path of the first one to open.
 pub fn report(args: &ReportArgs) -> Result<(), Failure> {
@@ -38,6 +38,10 @@ pub fn report(args: &ReportArgs) -> Result<(), Failure> {
         &mut options.notes,
     )?;
     let results = load(&runs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+    for run in &results.runs {
+        let records = run.cells.iter().filter_map(|cell| cell.record.as_ref());
+        options.notes.extend(task_version::outdated(&run.name, &run.suite, records));
+    }
     if let Some(name) = &args.baseline {
         let baseline = Source::open(&baseline::locate(name)?)?;
         let compare = CompareOptions { across: args.across, ..CompareOptions::default() };

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use adamv_datasets::order::SampleStream;
 use adamv_datasets::{ClassificationDataset, ClassificationOptions, Loader, Split};
 use adamv_engine::batch;
 use tch::{Device, Kind};
@@ -24,7 +25,7 @@ fn main() {
     let data = ClassificationDataset::open(&root, Split::Train, &ClassificationOptions::default(), SIDE)
         .expect("a folder in ImageNet's layout");
     // Asked for more than is timed, so that it is as busy at the end as before.
-    let mut loader = Loader::train(Arc::new(data), BATCH, 0, 0, u64::MAX, PREFETCH);
+    let mut loader = Loader::train(Arc::new(data), SampleStream::new(0, BATCH, u64::MAX), PREFETCH);
     let mut next = || {
         let mut read = loader.next().expect("it goes on").expect("sound images");
         let (images, labels) = batch::classification(&mut read, Device::Cpu).expect("a sound batch");

@@ -27,8 +27,9 @@ impl Trainer<'_> {
         if phase.tasks.len() < Task::ALL.len() {
             return Ok(None);
         }
-        let steps = schedule_of(self.config, phase).steps;
-        Ok(Aes::start(config, phase.tasks, steps, experts.experts(), experts.k(Task::Classification))?)
+        let schedule = schedule_of(self.config, phase);
+        let k = experts.k(Task::Classification);
+        Ok(Aes::start(config, phase.tasks, schedule.steps, schedule.warmup, experts.experts(), k)?)
     }
 
     /// Gives the model the number of experts that AES has come to.
@@ -50,7 +51,7 @@ impl Trainer<'_> {
         progress: &mut dyn Progress,
     ) -> Result<(), EngineError> {
         let (Some(config), Some(aes)) = (&self.config.training.aes, &mut position.aes) else { return Ok(()) };
-        let losses = self.validation_losses(config, phase)?;
+        let losses = self.validation_losses(config, phase, aes.evaluations())?;
         for decision in aes.observe(position.step, &losses)? {
             let task = decision.task;
             for (metric, value) in decision.rows() {
@@ -63,15 +64,21 @@ impl Trainer<'_> {
         self.use_experts(position.aes.as_ref())
     }
 
-    /// Each task's loss on D_val, without the terms that balance experts, from the weights themselves and not from their
-    /// average, as in the released code. Training's random numbers are left alone.
-    fn validation_losses(&self, config: &AesConfig, phase: &Phase) -> Result<Vec<(Task, f64)>, EngineError> {
+    /// Each task's loss on what evaluation number `evaluation` reads of D_val, without the terms that balance experts, from
+    /// the weights themselves and not from their average, as in the released code. Training's random numbers are left alone.
+    fn validation_losses(
+        &self,
+        config: &AesConfig,
+        phase: &Phase,
+        evaluation: u64,
+    ) -> Result<Vec<(Task, f64)>, EngineError> {
         let saved: Result<Vec<(Device, Tensor)>, EngineError> =
             generators(self.device).into_iter().map(|(_, device)| Ok((device, rng_state(device)?))).collect();
         let mut losses = Vec::new();
         for &task in phase.tasks {
             tch::manual_seed(SEED);
-            losses.push((task, self.validation_loss(config, phase, task)?));
+            let batch = schedule_of(self.config, phase).batch.of(task);
+            losses.push((task, self.validation_loss(config, task, evaluation, batch)?));
         }
         for (device, state) in saved? {
             set_rng_state(device, &state)?;
@@ -79,24 +86,31 @@ impl Trainer<'_> {
         Ok(losses)
     }
 
-    fn validation_loss(&self, config: &AesConfig, phase: &Phase, task: Task) -> Result<f64, EngineError> {
+    /// The loss of one task, in batches of `size`.
+    fn validation_loss(
+        &self,
+        config: &AesConfig,
+        task: Task,
+        evaluation: u64,
+        size: usize,
+    ) -> Result<f64, EngineError> {
         let mode = if config.validation_in_training_mode() { Mode::Train } else { Mode::Evaluate };
-        let size = schedule_of(self.config, phase).batch.of(task);
-        let most = config.most_batches().map_or(usize::MAX, |n| n as usize);
         let prefetch = self.config.data.prefetch;
         let mut measured: Vec<(usize, Tensor)> = Vec::new();
         match task {
             Task::Classification => {
-                let Some(data) = &self.data.classification.held_out else { return Err(no_data(task)) };
-                for batch in Loader::eval(Arc::clone(data), size, prefetch).take(most) {
+                let Some(held_out) = &self.data.classification.held_out else { return Err(no_data(task)) };
+                let indices = config.read(&held_out.order, evaluation, size);
+                for batch in Loader::eval_of(Arc::clone(&held_out.data), indices, size, prefetch) {
                     let mut batch = batch?;
                     let terms = tch::no_grad(|| self.classification_terms(&mut batch, mode))?.0;
                     measured.push((batch.labels.len(), total(&terms)));
                 }
             }
             Task::Detection => {
-                let Some(data) = &self.data.detection.held_out else { return Err(no_data(task)) };
-                for batch in Loader::eval(Arc::clone(data), size, prefetch).take(most) {
+                let Some(held_out) = &self.data.detection.held_out else { return Err(no_data(task)) };
+                let indices = config.read(&held_out.order, evaluation, size);
+                for batch in Loader::eval_of(Arc::clone(&held_out.data), indices, size, prefetch) {
                     let mut batch = batch?;
                     let terms = tch::no_grad(|| self.detection_terms(&mut batch, mode))?.0;
                     measured.push((batch.image_ids.len(), total(&terms)));
@@ -105,7 +119,7 @@ impl Trainer<'_> {
         }
         let losses: Vec<(usize, f64)> =
             measured.iter().map(|(samples, loss)| (*samples, loss.double_value(&[]))).collect();
-        Ok(config.validation_loss(&losses))
+        Ok(config.validation_loss(&losses, size))
     }
 }
 

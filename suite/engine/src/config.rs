@@ -72,8 +72,8 @@ pub struct TrainingConfig {
     pub joint: ScheduleConfig,
     /// Classification alone before both tasks, in systems of two stages.
     pub first_stage: ScheduleConfig,
-    /// Whether systems whose tasks share weights train classification alone before both tasks. In a suite, cells of `taps` and
-    /// `adamv-moe` do unless they say otherwise (paper.md section 5).
+    /// Whether systems whose tasks share weights train classification alone before both tasks. In a suite, cells of `taps`,
+    /// `mtl-moe` and `adamv-moe` do unless they say otherwise (paper.md section 5).
     pub two_stages: bool,
     pub precision: Precision,
     /// Only deterministic kernels: the same config and seed give the same weights on the same machine.

@@ -10,6 +10,7 @@ use adamv_models::config::Classes;
 use adamv_store::{DataSummary, write_bytes_atomic};
 use serde::{Deserialize, Serialize};
 
+use crate::aes::stratified;
 use crate::checkpoint::Skipped;
 use crate::config::CellConfig;
 use crate::error::EngineError;
@@ -25,10 +26,17 @@ pub struct Pair<D> {
     /// What is trained on.
     pub train: Arc<D>,
     /// D_val of adaptive expert selection: training samples that are never trained on.
-    pub held_out: Option<Arc<D>>,
+    pub held_out: Option<HeldOutData<D>>,
     pub val: Arc<D>,
     /// Of both splits, D_val included.
     fingerprint: String,
+}
+
+/// D_val, and the order in which evaluations read it.
+pub struct HeldOutData<D> {
+    pub data: Arc<D>,
+    /// Indices of `data`, shuffled; stratified by class for classification.
+    pub order: Vec<usize>,
 }
 
 impl CellData {
@@ -56,9 +64,9 @@ impl CellData {
         let (c, d) = (&self.classification, &self.detection);
         Skipped {
             classification: c.train.skipped_indices(),
-            classification_held_out: c.held_out.as_ref().map(|data| data.skipped_indices()).unwrap_or_default(),
+            classification_held_out: c.held_out.as_ref().map(|held| held.data.skipped_indices()).unwrap_or_default(),
             detection: d.train.skipped_indices(),
-            detection_held_out: d.held_out.as_ref().map(|data| data.skipped_indices()).unwrap_or_default(),
+            detection_held_out: d.held_out.as_ref().map(|held| held.data.skipped_indices()).unwrap_or_default(),
         }
     }
 
@@ -68,8 +76,8 @@ impl CellData {
         c.train.restore_skipped(&skipped.classification);
         d.train.restore_skipped(&skipped.detection);
         if let (Some(classes), Some(scenes)) = (&c.held_out, &d.held_out) {
-            classes.restore_skipped(&skipped.classification_held_out);
-            scenes.restore_skipped(&skipped.detection_held_out);
+            classes.data.restore_skipped(&skipped.classification_held_out);
+            scenes.data.restore_skipped(&skipped.detection_held_out);
         }
     }
 
@@ -78,7 +86,7 @@ impl CellData {
         let (c, d) = (&self.classification, &self.detection);
         let classes = self.classes();
         let held_out = |n: Option<usize>| n.unwrap_or(0);
-        let (c_held, d_held) = (c.held_out.as_ref(), d.held_out.as_ref());
+        let (c_held, d_held) = (c.held_out.as_ref().map(|held| &held.data), d.held_out.as_ref().map(|held| &held.data));
         Ok(vec![
             DataSummary {
                 task: Task::Classification.to_string(),
@@ -144,9 +152,15 @@ pub fn open(config: &CellConfig, imagenet: &ImagenetPaths, coco: &CocoPaths) -> 
         joined(&train.fingerprint(), &val.fingerprint()),
         joined(&train_scenes.fingerprint(), &val_scenes.fingerprint()),
     );
+    let class_order = |data: &ClassificationDataset| {
+        let labels: Vec<usize> = (0..data.len()).map(|index| data.label(index)).collect();
+        stratified(&labels, config.seed)
+    };
+    // An image of several objects has no class of its own.
+    let scene_order = |data: &DetectionDataset| stratified(&vec![0; data.len()], config.seed);
     Ok(CellData {
-        classification: pair(classes, train, val, held_classes, ClassificationDataset::split_off),
-        detection: pair(scenes, train_scenes, val_scenes, held_scenes, DetectionDataset::split_off),
+        classification: pair(classes, train, val, held_classes, ClassificationDataset::split_off, class_order),
+        detection: pair(scenes, train_scenes, val_scenes, held_scenes, DetectionDataset::split_off, scene_order),
     })
 }
 
@@ -158,18 +172,20 @@ pub fn held_out(config: &CellConfig, task: Task, samples: usize) -> Result<Optio
     Ok(Some(aes.hold_out(task, samples, batch, config.seed)?.validation))
 }
 
-/// The splits, with D_val (by index) parted from the training samples.
+/// The splits, with D_val (by index) parted from the training samples and read in `order`.
 fn pair<D>(
     fingerprint: String,
     train: D,
     val: D,
     held_out: Option<Vec<usize>>,
     split_off: fn(D, &[usize]) -> (D, D),
+    order: impl Fn(&D) -> Vec<usize>,
 ) -> Pair<D> {
     let (train, held_out) = match held_out {
         Some(indices) => {
             let (train, held_out) = split_off(train, &indices);
-            (train, Some(Arc::new(held_out)))
+            let order = order(&held_out);
+            (train, Some(HeldOutData { data: Arc::new(held_out), order }))
         }
         None => (train, None),
     };

@@ -23,7 +23,9 @@ mod probes;
 mod progress;
 pub mod schedule;
 mod speed;
+mod stream;
 mod train;
+mod upgrade;
 
 pub use cell::{Context, cell_key_of, check_data, run_cell, task_costs};
 pub use config::{BatchSizes, CellConfig, EvaluationConfig, Precision, ScheduleConfig, TrainingConfig};

@@ -114,7 +114,7 @@ fn work(config: &CellConfig, system: &dyn System, sizes: &Sizes) -> Result<Work,
             work.train_macs[i] += schedule.steps as f64 * schedule.batch.of(task) as f64 * train[i];
             let aes = config.training.aes.as_ref().filter(|aes| !aes.is_off() && phase.tasks.len() > 1);
             if let Some(aes) = aes {
-                let evaluations = (schedule.steps / aes.every) as f64;
+                let evaluations = aes.evaluations(schedule.steps, schedule.warmup) as f64;
                 work.evaluate_macs[i] +=
                     evaluations * looked_at(aes, sizes.train[i], schedule.batch.of(task)) * train[i];
             }
@@ -240,8 +240,8 @@ mod tests {
         assert_eq!(names(&one), ["joint 200000"]);
         assert_eq!(names(&two), ["first-stage 300000", "joint 200000"]);
         assert_eq!(two.work.train_macs, [2.5 * one.work.train_macs[0], one.work.train_macs[1]]);
-        // 100 evaluations of a batch each: 1% of 100 samples is less.
+        // 96 evaluations after the warm-up, of a batch each: 1% of 100 samples is less.
         let selected = plan_of(false, "paper").work.evaluate_macs[0] - one.work.evaluate_macs[0];
-        assert_eq!(selected, 100.0 * 1024.0 * one.costs[0].macs.unwrap() as f64);
+        assert_eq!(selected, 96.0 * 1024.0 * one.costs[0].macs.unwrap() as f64);
     }
 }

@@ -22,6 +22,7 @@ use crate::data::ClassNames;
 use crate::drawing::Drawer;
 use crate::error::{EngineError, guarded};
 use crate::evaluate::Evaluator;
+use crate::upgrade::upgrade;
 
 /// What `predict` wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -145,10 +146,11 @@ fn finished(cell_dir: &Path) -> Result<(CellConfig, Vec<TaskCost>, ClassNames), 
         reason,
         mend: "give the folder of a finished cell, such as runs/smoke/mtl-vit-vit-micro-s0",
     };
-    let record = read_record(cell_dir)?.ok_or_else(|| bad("it has no record.json".into()))?;
+    let mut record = read_record(cell_dir)?.ok_or_else(|| bad("it has no record.json".into()))?;
     if record.status != Status::Done {
         return Err(bad("its record says that it is not done".into()));
     }
+    upgrade(&mut record.config);
     let config = serde_json::from_value(record.config).map_err(|e| bad(format!("record.json: config: {e}")))?;
     Ok((config, record.cost, ClassNames::read(&CellDir::new(cell_dir).checkpoints())?))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use adamv_datasets::order::SampleStream;
 use adamv_datasets::{BatchSource, ClassificationBatch, DetectionBatch, Loader, Task};
 use adamv_models::params::Param;
 use adamv_models::systems::{Phase, Stage, System};
@@ -25,6 +26,7 @@ use crate::optimizer::Optimizer;
 use crate::probes::TrainingProbes;
 use crate::progress::Progress;
 use crate::schedule::learning_rate;
+use crate::stream;
 
 /// One loss term of a step: its task, its name, a scalar on the device.
 pub type Term = (Option<Task>, String, Tensor);
@@ -96,7 +98,7 @@ impl Trainer<'_> {
             if position.step == 0 {
                 position.aes = self.start_aes(phase)?;
             }
-            self.phase(phase, &mut position, &mut log, &checkpoints, progress)?;
+            self.phase(phases, &mut position, &mut log, &checkpoints, progress)?;
             position.phase += 1;
             position.step = 0;
             log.history.write(&self.cell.history())?;
@@ -109,15 +111,17 @@ impl Trainer<'_> {
         Ok(position)
     }
 
+    /// Trains phase `position.phase` of `phases` to its end, from wherever `position` is in it.
     fn phase(
         &self,
-        phase: &Phase,
+        phases: &[Phase],
         position: &mut Position,
         Log { history, probes, events }: &mut Log,
         checkpoints: &Checkpoints,
         progress: &mut dyn Progress,
     ) -> Result<(), EngineError> {
         let training = &self.config.training;
+        let phase = &phases[position.phase];
         let schedule = schedule_of(self.config, phase);
         let (trained, frozen): (Vec<&Param>, Vec<&Param>) =
             self.system.params().iter().partition(|p| self.system.trains(&p.name, phase));
@@ -135,8 +139,8 @@ impl Trainer<'_> {
             probes.begin(phase, position.step, &state, autocast)?;
         }
 
-        let mut sources: Vec<Source> =
-            phase.tasks.iter().map(|&task| self.source(task, schedule, position.step)).collect();
+        let stream = |task| stream::of_phase(self.config, phases, position.phase, task).skip(position.step);
+        let mut sources: Vec<Source> = phase.tasks.iter().map(|&task| self.source(task, stream(task))).collect();
         let mut guard = Guard::new(phase.name);
         let mut warnings = Warnings::default();
         progress.phase(phase.name, position.step, schedule.steps);
@@ -294,17 +298,16 @@ impl Trainer<'_> {
         Tensor::stack(&terms, 0).sum(Kind::Float) * weight
     }
 
-    fn source(&self, task: Task, schedule: &ScheduleConfig, step: u64) -> Source {
-        let (seed, prefetch) = (self.config.seed, self.config.data.prefetch);
-        let size = schedule.batch.of(task);
+    fn source(&self, task: Task, stream: SampleStream) -> Source {
+        let prefetch = self.config.data.prefetch;
         match task {
             Task::Classification => {
                 let data = Arc::clone(&self.data.classification.train);
-                Source::Classification(Loader::train(data, size, seed, step, schedule.steps, prefetch))
+                Source::Classification(Loader::train(data, stream, prefetch))
             }
             Task::Detection => {
                 let data = Arc::clone(&self.data.detection.train);
-                Source::Detection(Loader::train(data, size, seed, step, schedule.steps, prefetch))
+                Source::Detection(Loader::train(data, stream, prefetch))
             }
         }
     }

@@ -59,20 +59,24 @@ fn tiny(system: &str) -> CellConfig {
     }
 }
 
+fn two_stages(system: &str) -> CellConfig {
+    let mut config = tiny(system);
+    config.training.two_stages = true;
+    config
+}
+
 /// AdaMV-MoE with an evaluation of AES every other step; it learns so fast that losses rise and K changes.
 fn adaptive() -> CellConfig {
-    let mut config = tiny("adamv-moe");
+    let mut config = two_stages("adamv-moe");
     config.training.aes = Some(AesConfig { every: 2, ..AesConfig::default() });
     config.training.joint.learning_rate = 0.03;
-    config.training.two_stages = true;
     config
 }
 
 /// TAPS, whose scores cross the threshold while it trains.
 fn adapting() -> CellConfig {
-    let mut config = tiny("taps");
+    let mut config = two_stages("taps");
     config.model.backbone.taps = Some(TapsConfig { indicator: Some(0.055), ..TapsConfig::default() });
-    config.training.two_stages = true;
     config
 }
 
@@ -115,6 +119,8 @@ fn a_resumed_cell_equals_an_uninterrupted_one_bit_for_bit() {
     for (mut config, precision, ema) in [
         (tiny("stl"), Precision::F32, 0.9),
         (tiny("mtl-vit"), Precision::Bf16, 0.0),
+        (two_stages("large-dense"), Precision::F32, 0.9),
+        (two_stages("mtl-moe"), Precision::F32, 0.9),
         (adaptive(), Precision::F32, 0.9),
         (adapting(), Precision::F32, 0.9),
     ] {

@@ -47,6 +47,13 @@ pub struct Record {
     pub finished_at: String,
 }
 
+impl Record {
+    /// The version of the suite's numbers that the cell is of; none where its configuration says nothing of it.
+    pub fn task_version(&self) -> Option<u64> {
+        self.config.get("task_version")?.as_u64()
+    }
+}
+
 /// How a cell ended. A cell without a record has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -1,8 +1,10 @@
 //! Which training samples are D_val: held out by the seed, never trained on. Touches no data, only indices.
 
+use std::collections::BTreeMap;
+
 use adamv_datasets::{Task, order};
 
-use super::config::AesConfig;
+use super::config::{AesConfig, AesMode};
 use super::error::{AesError, check};
 
 /// The epoch whose permutation chooses D_val: one that no training reaches, so that the choice has nothing to do with
@@ -31,7 +33,44 @@ fn count(n: usize, share: f64, batch: usize) -> usize {
     ((n as f64 * share).round() as usize).max(batch).min(n)
 }
 
+/// The order in which an evaluation reads D_val: positions in it, shuffled by the seed and stratified by `labels` (one a
+/// sample), so that every stretch of it has each class about as often as the whole. A pure function of its arguments.
+pub fn stratified(labels: &[usize], seed: u64) -> Vec<usize> {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    labels.iter().for_each(|label| *counts.entry(*label).or_default() += 1);
+    // Sample j of the n of its class, in shuffled order, stands at (j + 1/2) / n of the whole.
+    let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+    let place = |position: usize| {
+        let label = labels[position];
+        let j = seen.entry(label).or_default();
+        *j += 1;
+        ((*j as f64 - 0.5) / counts[&label] as f64, position)
+    };
+    let mut places: Vec<(f64, usize)> = order::permutation(labels.len(), seed, EPOCH).into_iter().map(place).collect();
+    // A stable sort: samples of one place stay shuffled.
+    places.sort_by(|a, b| a.0.total_cmp(&b.0));
+    places.into_iter().map(|(_, position)| position).collect()
+}
+
 impl AesConfig {
+    /// The positions in D_val, of the `order` of all of them, that evaluation number `evaluation` (from 0) reads in batches
+    /// of `batch`. The paper's rule compares losses of the same samples: all of D_val or the first `validation_batches`.
+    /// The released code's iterators live as long as training, so each evaluation goes on where the one before it ended,
+    /// and begins anew after the last sample.
+    pub fn read(&self, order: &[usize], evaluation: u64, batch: usize) -> Vec<usize> {
+        let Some(batches) = self.most_batches() else { return order.to_vec() };
+        let count = u128::from(batches) * batch as u128;
+        match self.mode {
+            AesMode::Released => {
+                let start = u128::from(evaluation) * count;
+                (start..start + count).map(|i| order[(i % order.len() as u128) as usize]).collect()
+            }
+            AesMode::Off | AesMode::Paper => {
+                order.iter().copied().take(usize::try_from(count).unwrap_or(usize::MAX)).collect()
+            }
+        }
+    }
+
     /// Splits the `samples` training samples of a task; D_val has at least one batch of `batch` samples. When AES is off,
     /// all of them are left to train on.
     ///
@@ -61,7 +100,6 @@ impl AesConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aes::AesMode;
 
     fn split(samples: usize, share: f64, batch: usize, seed: u64) -> Result<HeldOut, AesError> {
         let config = AesConfig { validation_share: share, ..AesConfig::default() };
@@ -110,6 +148,48 @@ mod tests {
             head.sort_unstable();
             assert_ne!(held_out(1000, 0.01, 4, 3), head);
         }
+    }
+
+    /// 1,000 samples of 10 classes, sorted by class as a folder lists them; class 9 has 91 samples, the others 101.
+    fn labels() -> Vec<usize> {
+        (0..1000).map(|i| i / 101).collect()
+    }
+
+    #[test]
+    fn every_stretch_of_the_order_has_every_class() {
+        let labels = labels();
+        let order = stratified(&labels, 3);
+        let mut all = order.clone();
+        all.sort_unstable();
+        assert_eq!(all, (0..1000).collect::<Vec<_>>());
+        for stretch in order.windows(100) {
+            for class in 0..10 {
+                // 10.1 and 9.1 of 100 on average; a class's samples lie 9.9 and 11 places apart, but for ties.
+                let count = stretch.iter().filter(|&&i| labels[i] == class).count();
+                assert!((8..=12).contains(&count), "class {class}: {count} of 100");
+            }
+        }
+        assert_eq!(order, stratified(&labels, 3));
+        assert_ne!(order, stratified(&labels, 4));
+        // Within a class the order is shuffled, too.
+        let of_class: Vec<usize> = order.iter().copied().filter(|&i| labels[i] == 0).collect();
+        assert!(!of_class.is_sorted());
+    }
+
+    #[test]
+    fn the_paper_reads_the_same_samples_and_the_released_code_goes_on() {
+        let order: Vec<usize> = [4, 2, 0, 3, 1, 5, 6].into();
+        let with = |mode, validation_batches| AesConfig { mode, validation_batches, ..AesConfig::default() };
+        for evaluation in 0..3 {
+            assert_eq!(with(AesMode::Paper, None).read(&order, evaluation, 2), order);
+            assert_eq!(with(AesMode::Paper, Some(2)).read(&order, evaluation, 2), [4, 2, 0, 3]);
+            assert_eq!(with(AesMode::Paper, Some(9)).read(&order, evaluation, 2), order);
+        }
+        let released = with(AesMode::Released, Some(2));
+        assert_eq!(released.read(&order, 0, 2), [4, 2, 0, 3]);
+        assert_eq!(released.read(&order, 1, 2), [1, 5, 6, 4]);
+        assert_eq!(released.read(&order, 2, 2), [2, 0, 3, 1]);
+        assert_eq!(with(AesMode::Released, None).read(&order, 0, 2).len(), 22);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use config::{AesConfig, AesMode};
 pub use decision::{Decision, Measured, Reason};
 pub use error::AesError;
-pub use held_out::{HeldOut, held_out};
+pub use held_out::{HeldOut, held_out, stratified};
 
 use error::check;
 
@@ -33,6 +33,8 @@ use error::check;
 #[serde(deny_unknown_fields)]
 pub struct Aes {
     every: u64,
+    /// No evaluation before this step.
+    first_step: u64,
     rule: Rule,
     decisions: Vec<Decision>,
 }
@@ -45,7 +47,7 @@ enum Rule {
 }
 
 impl Aes {
-    /// The start of a phase of `steps` steps in which every one of `tasks` activates `k` of `experts` experts; none when
+    /// The start of a phase of `steps` steps, `warmup` of them warm-up, in which every one of `tasks` activates `k` of `experts` experts; none when
     /// AES is off. The configuration is a validated one.
     ///
     /// # Errors
@@ -54,6 +56,7 @@ impl Aes {
         config: &AesConfig,
         tasks: &[Task],
         steps: u64,
+        warmup: u64,
         experts: usize,
         k: usize,
     ) -> Result<Option<Self>, AesError> {
@@ -63,13 +66,19 @@ impl Aes {
             AesMode::Paper => Rule::Paper(paper::Paper::new(tasks, steps, experts, k)),
             AesMode::Released => Rule::Released(released::Released::new(tasks, config.patience, experts, k)),
         };
-        Ok(Some(Self { every: config.every, rule, decisions: Vec::new() }))
+        Ok(Some(Self { every: config.every, first_step: config.first_step(warmup), rule, decisions: Vec::new() }))
     }
 
-    /// Whether D_val is to be evaluated after `step` steps of the phase: every Δn steps, first after Δn (**inferred**:
-    /// untrained weights say nothing of k), last possibly after the last step.
+    /// Whether D_val is to be evaluated after `step` steps of the phase: every Δn steps, never before Δn (**inferred**:
+    /// untrained weights say nothing of k) nor before the step that the configuration names, last possibly after the last
+    /// step.
     pub fn due(&self, step: u64) -> bool {
-        step > 0 && step.is_multiple_of(self.every)
+        step > 0 && step >= self.first_step && step.is_multiple_of(self.every)
+    }
+
+    /// How many evaluations of D_val the phase has had.
+    pub fn evaluations(&self) -> u64 {
+        (self.decisions.len() / self.k().len().max(1)) as u64
     }
 
     /// How many experts each task activates now.

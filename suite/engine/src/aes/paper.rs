@@ -99,7 +99,7 @@ mod tests {
 
     /// The paper's rule, Δn = 2000, in a phase of 200,000 steps.
     fn aes(experts: usize, k: usize) -> Aes {
-        Aes::start(&AesConfig::default(), &Task::ALL, 200_000, experts, k).unwrap().unwrap()
+        Aes::start(&AesConfig::default(), &Task::ALL, 200_000, 0, experts, k).unwrap().unwrap()
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_last_step_takes_back_but_does_not_grow() {
-        let short = |steps| Aes::start(&AesConfig::default(), &Task::ALL, steps, 8, 2).unwrap().unwrap();
+        let short = |steps| Aes::start(&AesConfig::default(), &Task::ALL, steps, 0, 8, 2).unwrap().unwrap();
         one(short(4000), &[(2000, 4.0, 2, FirstEvaluation), (4000, 5.0, 2, NoStepsLeft)]);
         one(short(4001), &[(2000, 4.0, 2, FirstEvaluation), (4000, 5.0, 3, Grown)]);
         one(short(6000), &[(2000, 4.0, 2, FirstEvaluation), (4000, 5.0, 3, Grown), (6000, 5.0, 2, RolledBack)]);

@@ -110,7 +110,7 @@ mod tests {
     /// The released rule, Δn = 2000.
     fn aes(experts: usize, k: usize, patience: u64) -> Aes {
         let config = AesConfig { mode: AesMode::Released, patience, ..AesConfig::default() };
-        Aes::start(&config, &Task::ALL, 200_000, experts, k).unwrap().unwrap()
+        Aes::start(&config, &Task::ALL, 200_000, 0, experts, k).unwrap().unwrap()
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn case(seed: u64, mode: AesMode) -> (Aes, usize, Vec<[f64; 2]>) {
     let k = 1 + rng.below(experts as u64) as usize;
     let patience = rng.below(4) * EVERY;
     let config = AesConfig { mode, every: EVERY, patience, ..AesConfig::default() };
-    let aes = Aes::start(&config, &Task::ALL, EVALUATIONS * EVERY, experts, k).unwrap().unwrap();
+    let aes = Aes::start(&config, &Task::ALL, EVALUATIONS * EVERY, 0, experts, k).unwrap().unwrap();
     let losses = (0..EVALUATIONS).map(|_| [0; 2].map(|_| loss(&mut rng))).collect();
     (aes, experts, losses)
 }
@@ -198,9 +198,9 @@ fn due_every_so_many_steps_but_not_before_the_first() {
 #[test]
 fn off_has_no_state_and_k_must_be_one_of_the_experts() {
     let off = AesConfig { mode: AesMode::Off, ..AesConfig::default() };
-    assert_eq!(Aes::start(&off, &Task::ALL, 10, 8, 2).unwrap(), None);
+    assert_eq!(Aes::start(&off, &Task::ALL, 10, 0, 8, 2).unwrap(), None);
     for (experts, k) in [(8, 0), (8, 9), (0, 0), (0, 1)] {
-        let message = Aes::start(&off, &Task::ALL, 10, experts, k).unwrap_err().to_string();
+        let message = Aes::start(&off, &Task::ALL, 10, 0, experts, k).unwrap_err().to_string();
         assert_eq!(
             message,
             format!("model.backbone.moe.k: {k} is not possible; give 1 to {experts}, the number of experts")
@@ -212,7 +212,7 @@ fn off_has_no_state_and_k_must_be_one_of_the_experts() {
 fn the_order_of_tasks_does_not_matter() {
     for mode in [AesMode::Paper, AesMode::Released] {
         let config = AesConfig { mode, every: 50, patience: 0, ..AesConfig::default() };
-        let start = |tasks: &[Task]| Aes::start(&config, tasks, 1200, 8, 2).unwrap().unwrap();
+        let start = |tasks: &[Task]| Aes::start(&config, tasks, 1200, 0, 8, 2).unwrap().unwrap();
         let (mut one, mut other) = (start(&Task::ALL), start(&[Task::Detection, Task::Classification]));
         let (_, _, losses) = case(5, mode);
         for (i, losses) in (1..).zip(losses) {
@@ -225,7 +225,7 @@ fn the_order_of_tasks_does_not_matter() {
 
 #[test]
 fn a_phase_of_one_task_has_one_k() {
-    let mut aes = Aes::start(&AesConfig::default(), &[Task::Detection], 9000, 8, 2).unwrap().unwrap();
+    let mut aes = Aes::start(&AesConfig::default(), &[Task::Detection], 9000, 0, 8, 2).unwrap().unwrap();
     let decisions = aes.observe(2000, &[(Task::Detection, 1.0)]).unwrap();
     assert_eq!((decisions.len(), aes.k()), (1, vec![(Task::Detection, 2)]));
 }

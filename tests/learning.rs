@@ -1,0 +1,49 @@
+//! A small cell learns: what no broken loss can fake. Its seeds and thresholds are its own; `smoke` says what systems reach.
+
+mod common;
+
+use std::fs;
+
+use common::{adamv, with_suite};
+use serde_json::Value;
+
+/// One system on scenes of six shapes, as many steps as 40 seconds allow.
+const SUITE: &str = "\
+name: learning
+description: whether anything is learnt
+task_version: 1
+systems: [mtl-vit]
+backbones: [vit-micro]
+seeds: [0]
+data:
+  scenes: {images: 800, size: 64}
+  classification: {crop_scale: [0.8, 1.0]}
+  detection: {scale_jitter: [0.8, 1.25], max_instances: 8, mask_size: 28}
+model:
+  inputs:
+    classification: {image_size: 32, patch_size: 8}
+  detector: {box_convs: 1, mask_convs: 1, rois: 32, mask_rois: 8}
+training:
+  joint: {steps: 250, learning_rate: 2e-3, warmup: 20, batch: {classification: 64, detection: 8}}
+evaluation:
+  detections: 30
+probes: {enabled: false}
+";
+
+#[test]
+fn a_micro_cell_learns_both_tasks() {
+    let dir = with_suite(SUITE);
+    adamv(dir.path(), &["run", "suite.yaml", "--out", "out"]).expect(0);
+    let record = fs::read(dir.path().join("out/mtl-vit-vit-micro-s0/record.json")).unwrap();
+    let metrics = &serde_json::from_slice::<Value>(&record).unwrap()["metrics"];
+    let accuracy = metrics["classification"]["top1"].as_f64().unwrap();
+    let (boxes, masks) = (&metrics["detection"]["bbox"], &metrics["detection"]["segm"]);
+    let of = |stats: &Value, name: &str| stats[name].as_f64().unwrap();
+    println!(
+        "accuracy {accuracy:.3}, AP50 {:.3}, AP75 {:.3}, APmask50 {:.3}",
+        of(boxes, "AP50"),
+        of(boxes, "AP75"),
+        of(masks, "AP50")
+    );
+    assert!(accuracy > 0.5);
+}
