@@ -49,7 +49,7 @@ pub struct ScheduleConfig {
     /// Peak of the learning rate; it rises linearly for `warmup` steps, then falls to 0 along a cosine.
     pub learning_rate: f64,
     pub warmup: u64,
-    /// Decoupled weight decay; norms, biases and embeddings have none.
+    /// Decoupled weight decay; norms, biases and embeddings have none unless `decay_all` says so.
     pub weight_decay: f64,
     pub batch: BatchSizes,
 }
@@ -81,6 +81,9 @@ pub struct TrainingConfig {
     pub beta1: f64,
     pub beta2: f64,
     pub eps: f64,
+    /// Whether norms, biases, embeddings and the scores of TAPS decay too. They do in the released code, whose AdamW has no mask
+    /// (`moe_mtl/main/trainer_utils.py`).
+    pub decay_all: bool,
     /// Largest norm of the whole gradient; 0 switches clipping off.
     pub clip_norm: f64,
     /// Decay of the exponential moving average of the weights, which evaluation uses; 0 switches it off.
@@ -117,6 +120,7 @@ impl Default for TrainingConfig {
             beta1: 0.9,
             beta2: 0.999,
             eps: 1e-8,
+            decay_all: false,
             clip_norm: 1.0,
             ema_decay: 0.9,
             label_smoothing: 0.0,

@@ -77,8 +77,12 @@ pub fn features(
         }
         let route = config.moe.as_ref().map_or(Route::dense(task), |moe| Route { task, k: moe.k });
         let (tokens, pooled, computed) = tch::no_grad(|| {
-            let (tokens, computed) =
-                trunk.forward(&embedding.forward(&images.to_device(device)), route, Mode::Evaluate);
+            let (tokens, computed) = trunk.forward(
+                &embedding.forward(&images.to_device(device)),
+                embedding.windows(),
+                route,
+                Mode::Evaluate,
+            );
             let pooled = trunk.pool(&tokens);
             (tokens, pooled, computed)
         });
@@ -107,7 +111,7 @@ fn resolve(backbone: &FeaturesBackbone, task: Task) -> Result<(BackboneConfig, I
             moe: yaml.moe.clone(),
             ..model.backbone
         };
-        let input = InputConfig { image_size: yaml.image_size, patch_size: yaml.patch_size };
+        let input = InputConfig { image_size: yaml.image_size, patch_size: yaml.patch_size, ..InputConfig::default() };
         model.inputs.classification = input.clone();
         model.inputs.detection = input;
     }

@@ -20,7 +20,7 @@ struct Group {
     decayed: bool,
 }
 
-/// AdamW over the weights of one phase, all f32. Norms, biases and embeddings have no weight decay.
+/// AdamW over the weights of one phase, all f32. Norms, biases and embeddings have no weight decay, unless all weights have.
 pub struct Optimizer {
     groups: [Group; 2],
     average: Vec<Tensor>,
@@ -40,7 +40,7 @@ impl Optimizer {
             |decayed| Group { names: vec![], weights: vec![], mean: vec![], square: vec![], taken: vec![], decayed };
         let mut groups = [empty(true), empty(false)];
         for param in params {
-            let group = &mut groups[usize::from(!param.decay)];
+            let group = &mut groups[usize::from(!(param.decay || config.decay_all))];
             group.names.push(param.name.clone());
             group.weights.push(param.tensor.shallow_clone());
             group.mean.push(param.tensor.detach().zeros_like());
@@ -143,13 +143,16 @@ mod tests {
     }
 
     #[test]
-    fn weight_decay_leaves_biases_alone() {
-        let params = params();
-        let mut optimizer = Optimizer::new(params.iter(), &TrainingConfig::default(), 0.1, 0);
-        let norm = optimizer.step(0.5).unwrap();
-        assert_eq!(norm.double_value(&[]), 0.0);
-        assert!((value(&params, "weight") - 0.95).abs() < 1e-6, "1 - 0.5 * 0.1");
-        assert_eq!(value(&params, "bias"), 1.0);
+    fn weight_decay_leaves_biases_alone_unless_all_weights_decay() {
+        for (decay_all, bias) in [(false, 1.0), (true, 0.95)] {
+            let params = params();
+            let config = TrainingConfig { decay_all, ..TrainingConfig::default() };
+            let mut optimizer = Optimizer::new(params.iter(), &config, 0.1, 0);
+            let norm = optimizer.step(0.5).unwrap();
+            assert_eq!(norm.double_value(&[]), 0.0);
+            assert!((value(&params, "weight") - 0.95).abs() < 1e-6, "1 - 0.5 * 0.1");
+            assert!((value(&params, "bias") - bias).abs() < 1e-6, "{decay_all}: {}", value(&params, "bias"));
+        }
     }
 
     #[test]

@@ -346,7 +346,7 @@ fn deltas_are_trained_after_the_weights_they_add_to() {
             let now = scores.each_ref().map(|scores| scores[i].1);
             assert_eq!(*share, now.iter().filter(|s| **s as f32 >= 0.05).count() as f64 / 4.0, "{step}");
             let penalty = penalties.iter().find(|(at, _)| at == step).unwrap().1;
-            assert!((penalty - 0.025 * now.iter().map(|s| s.abs()).sum::<f64>() / 4.0).abs() < 1e-8, "{step}");
+            assert!((penalty - 0.05 * now.iter().map(|s| s.abs()).sum::<f64>() / 4.0).abs() < 1e-8, "{step}");
         }
         assert_eq!(shares[0].1, 1.0);
         assert!(shares.last().unwrap().1 < 1.0, "no score of {task} fell below the threshold: {scores:?}");

@@ -19,6 +19,16 @@ pub enum Pool {
     Token,
 }
 
+/// What a branch is left out for by one draw of stochastic depth. They differ where an image has more than one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DropPathPer {
+    /// An image, with all its windows.
+    Image,
+    /// A window: the released code draws after it has split images (`moe_mtl/modeling/vmoe_mtl.py`, `get_drop_pattern`).
+    Window,
+}
+
 /// The transformer that both tasks run through (paper.md section 2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,10 +42,10 @@ pub struct BackboneConfig {
     /// Hidden width of the MLP.
     pub mlp: usize,
     pub pool: Pool,
-    /// Windows per side that attention never crosses: 1 is plain ViT, 2 is UViT's 2x2.
-    pub windows: usize,
     /// Stochastic depth of the last block; block i has i/(L-1) of it.
     pub drop_path: f64,
+    /// What stochastic depth leaves out together.
+    pub drop_path_per: DropPathPer,
     /// Experts in place of some blocks' MLPs; null for dense blocks only, or for what the system has by default.
     pub moe: Option<MoeConfig>,
     /// Deltas of each task on the MLPs' weights; null for none, or for what the system has by default.
@@ -50,8 +60,8 @@ impl Default for BackboneConfig {
             heads: 6,
             mlp: 1536,
             pool: Pool::Mean,
-            windows: 1,
             drop_path: 0.0,
+            drop_path_per: DropPathPer::Image,
             moe: None,
             taps: None,
         }
@@ -66,11 +76,14 @@ pub struct InputConfig {
     pub image_size: usize,
     /// Side of a patch in pixels; must divide the image size.
     pub patch_size: usize,
+    /// Windows per side that attention never crosses: 1 is attention over the whole image, 2 is UViT's 2x2. Must divide the
+    /// patches of a side.
+    pub windows: usize,
 }
 
 impl Default for InputConfig {
     fn default() -> Self {
-        Self { image_size: 224, patch_size: 16 }
+        Self { image_size: 224, patch_size: 16, windows: 1 }
     }
 }
 
@@ -84,7 +97,10 @@ pub struct InputsConfig {
 
 impl Default for InputsConfig {
     fn default() -> Self {
-        Self { classification: InputConfig::default(), detection: InputConfig { image_size: 640, patch_size: 8 } }
+        Self {
+            classification: InputConfig::default(),
+            detection: InputConfig { image_size: 640, patch_size: 8, windows: 1 },
+        }
     }
 }
 
@@ -170,17 +186,10 @@ pub const BACKBONES: [&str; 6] = ["vit-small-star", "vit-small", "vit-base", "uv
 
 /// The preset of a backbone, or an error that lists the known names.
 pub fn preset(backbone: &str) -> Result<ModelConfig, ModelError> {
-    let trunk = |depth, width, heads, mlp, windows| BackboneConfig {
-        depth,
-        width,
-        heads,
-        mlp,
-        windows,
-        ..BackboneConfig::default()
-    };
+    let trunk = |depth, width, heads, mlp| BackboneConfig { depth, width, heads, mlp, ..BackboneConfig::default() };
     let paper = |backbone| ModelConfig { backbone, ..ModelConfig::default() };
     let small = |backbone| {
-        let input = InputConfig { image_size: 64, patch_size: 8 };
+        let input = InputConfig { image_size: 64, patch_size: 8, windows: 1 };
         ModelConfig {
             backbone,
             inputs: InputsConfig { classification: input.clone(), detection: input },
@@ -199,12 +208,18 @@ pub fn preset(backbone: &str) -> Result<ModelConfig, ModelError> {
         }
     };
     Ok(match backbone {
-        "vit-small-star" => paper(trunk(6, 384, 6, 1536, 1)),
-        "vit-small" => paper(trunk(12, 384, 6, 1536, 1)),
-        "vit-base" => paper(trunk(12, 768, 12, 3072, 1)),
-        "uvit-base" => paper(trunk(18, 384, 6, 1536, 2)),
-        "vit-mini" => small(trunk(6, 192, 3, 768, 1)),
-        "vit-micro" => small(trunk(4, 96, 4, 384, 1)),
+        "vit-small-star" => paper(trunk(6, 384, 6, 1536)),
+        "vit-small" => paper(trunk(12, 384, 6, 1536)),
+        "vit-base" => paper(trunk(12, 768, 12, 3072)),
+        "uvit-base" => {
+            let mut uvit = paper(trunk(18, 384, 6, 1536));
+            // The release has windows a task (`window_size_det`, `window_size_cls`); UViT's 2x2 are those of detection, and its
+            // published cost at 224 px is that of attention over the whole image.
+            uvit.inputs.detection.windows = 2;
+            uvit
+        }
+        "vit-mini" => small(trunk(6, 192, 3, 768)),
+        "vit-micro" => small(trunk(4, 96, 4, 384)),
         other => {
             return Err(ModelError::Unknown { what: "backbone", name: other.into(), known: BACKBONES.join(", ") });
         }
@@ -247,7 +262,6 @@ impl ModelConfig {
         positive("model.backbone.width", b.width, 16_384)?;
         positive("model.backbone.heads", b.heads, 256)?;
         positive("model.backbone.mlp", b.mlp, 65_536)?;
-        positive("model.backbone.windows", b.windows, 64)?;
         let divisor = format!("a divisor of width ({})", b.width);
         check(b.width.is_multiple_of(b.heads), "model.backbone.heads", b.heads, divisor)?;
         let rate = b.drop_path;
@@ -259,22 +273,23 @@ impl ModelConfig {
             taps.validate()?;
         }
         check(
-            b.windows == 1 || b.pool == Pool::Mean,
+            self.inputs.classification.windows == 1 || b.pool == Pool::Mean,
             "model.backbone.pool",
             "token",
-            "mean when windows > 1 (a class token belongs to no window)",
+            "mean when model.inputs.classification.windows > 1 (a class token belongs to no window)",
         )?;
         for task in Task::ALL {
             let input = self.inputs.of(task);
             let key = |name: &str| format!("model.inputs.{task}.{name}");
             positive(&key("image_size"), input.image_size, 4096)?;
             positive(&key("patch_size"), input.patch_size, 256)?;
+            positive(&key("windows"), input.windows, 64)?;
             let multiple = format!("a multiple of patch_size ({})", input.patch_size);
             let divides = input.image_size.is_multiple_of(input.patch_size);
             check(divides, &key("image_size"), input.image_size, multiple)?;
             let side = input.image_size / input.patch_size;
-            let whole = format!("one whose {side} patches a side divide into {} windows", b.windows);
-            check(side.is_multiple_of(b.windows), &key("image_size"), input.image_size, whole)?;
+            let divisor = format!("a divisor of the {side} patches of a side");
+            check(side.is_multiple_of(input.windows), &key("windows"), input.windows, divisor)?;
         }
         Ok(())
     }

@@ -19,6 +19,11 @@ pub enum Init {
     Normal(f64),
     /// Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot), for linear layers [out, in].
     Glorot,
+    /// As [`Init::Glorot`] would start each of `parts` matrices of equal size that stand one under another in this weight:
+    /// uniform in ±sqrt(6 / (fan_in + fan_out / parts)).
+    GlorotStacked {
+        parts: usize,
+    },
     /// Normal with standard deviation sqrt(gain / fan_in), fan_in = all sizes but the first.
     FanIn {
         gain: f64,
@@ -139,16 +144,18 @@ impl Scope<'_> {
         }
         let fan_in = size.iter().skip(1).product::<usize>().max(1) as f64;
         let stream = Stream(self.params.seed ^ fnv1a(name));
+        let glorot = |fan_out: f64| {
+            let bound = (6.0 / (fan_in + fan_out)).sqrt();
+            stream.fill(size, |stream, i| (stream.uniform(i) * 2.0 - 1.0) * bound)
+        };
         let normal = |std: f64| stream.fill(size, |stream, i| stream.normal(i) * std);
         match init {
             Init::Zeros => vec![0.0; size.iter().product()],
             Init::Ones => vec![1.0; size.iter().product()],
             Init::Constant(value) => vec![value as f32; size.iter().product()],
             Init::Normal(std) => normal(std),
-            Init::Glorot => {
-                let bound = (6.0 / (fan_in + size[0] as f64)).sqrt();
-                stream.fill(size, |stream, i| (stream.uniform(i) * 2.0 - 1.0) * bound)
-            }
+            Init::Glorot => glorot(size[0] as f64),
+            Init::GlorotStacked { parts } => glorot((size[0] / parts) as f64),
             Init::FanIn { gain } => normal((gain / fan_in).sqrt()),
         }
     }
@@ -211,10 +218,17 @@ mod tests {
         let mut params = Params::new(0, Device::Cpu);
         let mut root = params.root();
         // 40,000 draws: the mean is within 5 standard errors (std / 200) of 0, the deviation within 5 (std / 283).
-        let bound = (6.0f64 / 400.0).sqrt();
-        let cases = [(Init::Normal(0.5), 0.5), (Init::FanIn { gain: 2.0 }, 0.1), (Init::Glorot, bound / 3f64.sqrt())];
-        for (i, (init, std)) in cases.into_iter().enumerate() {
-            let weight = root.weight(&format!("w{i}"), &[200, 200], init).detach();
+        let uniform = |fans: f64| (6.0 / fans).sqrt() / 3f64.sqrt();
+        let cases = [
+            (Init::Normal(0.5), 200, 0.5),
+            (Init::FanIn { gain: 2.0 }, 200, 0.1),
+            (Init::Glorot, 200, uniform(400.0)),
+            (Init::Glorot, 600, uniform(800.0)),
+            // Three matrices [200, 200], and each of them.
+            (Init::GlorotStacked { parts: 3 }, 600, uniform(400.0)),
+        ];
+        for (i, (init, outputs, std)) in cases.into_iter().enumerate() {
+            let weight = root.weight(&format!("w{i}"), &[outputs, 200], init).detach();
             let (mean, deviation) = (weight.mean(tch::Kind::Double), weight.std(false));
             assert!(mean.double_value(&[]).abs() < 5.0 * std / 200.0, "{init:?}: mean {mean}");
             assert!((deviation.double_value(&[]) - std).abs() < 5.0 * std / 283.0, "{init:?}: deviation {deviation}");

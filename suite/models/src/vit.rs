@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use adamv_datasets::Task;
 use tch::{Kind, Tensor};
 
-use crate::config::{BackboneConfig, InputConfig, Pool};
+use crate::config::{BackboneConfig, DropPathPer, InputConfig, Pool};
 use crate::layers::{Conv, LayerNorm, Linear};
 use crate::moe::{MoeLayer, Route, Routing};
 use crate::params::{Init, Scope};
@@ -30,6 +30,7 @@ pub type Intermediates = BTreeMap<String, Tensor>;
 pub struct Embedding {
     proj: Conv,
     patch: usize,
+    windows: usize,
     pos_embed: Tensor,
     cls_token: Option<Tensor>,
 }
@@ -45,6 +46,7 @@ impl Embedding {
         Self {
             proj: proj.stride(patch).unpadded(),
             patch,
+            windows: input.windows,
             pos_embed: scope.undecayed("pos_embed", &[1, side * side + token, width], Init::Normal(std)),
             cls_token: (token == 1).then(|| scope.undecayed("cls_token", &[1, 1, width], Init::Normal(std))),
         }
@@ -63,6 +65,11 @@ impl Embedding {
     /// N, class token included.
     pub fn tokens(&self) -> usize {
         self.pos_embed.size()[1] as usize
+    }
+
+    /// Windows per side that the task's input has.
+    pub fn windows(&self) -> usize {
+        self.windows
     }
 
     /// Multiply-adds of one image.
@@ -85,7 +92,8 @@ struct Attention {
 impl Attention {
     fn new(mut scope: Scope, width: usize, heads: usize) -> Self {
         Self {
-            qkv: Linear::new(scope.sub("qkv"), width, 3 * width, Init::Glorot),
+            // As three matrices of their own, which the released code has (flax's `MultiHeadDotProductAttention`).
+            qkv: Linear::new(scope.sub("qkv"), width, 3 * width, Init::GlorotStacked { parts: 3 }),
             proj: Linear::new(scope.sub("proj"), width, width, Init::Glorot),
             width,
             heads: heads as i64,
@@ -149,6 +157,7 @@ struct Block {
     norm2: LayerNorm,
     feed_forward: FeedForward,
     drop: f64,
+    drop_per: DropPathPer,
 }
 
 impl Block {
@@ -168,10 +177,11 @@ impl Block {
                 (None, None) => FeedForward::Dense(Mlp::new(scope.sub("mlp"), width, hidden)),
             },
             drop: config.drop_path * i as f64 / (config.depth.max(2) - 1) as f64,
+            drop_per: config.drop_path_per,
         }
     }
 
-    /// `[B·W,N,D]` -> same, and what routers decided on which features; `windows` W lie side by side for each image and are dropped together.
+    /// `[B·W,N,D]` -> same, and what routers decided on which features; the `windows` W of an image lie side by side.
     fn forward(&self, x: &Tensor, windows: i64, route: Route, mode: Mode) -> (Tensor, Option<(Routing, Tensor)>) {
         let x = x + self.keep(self.attn.forward(&self.norm1.forward(x)), windows, mode);
         let normed = self.norm2.forward(&x);
@@ -196,14 +206,19 @@ impl Block {
         self.attn.macs(tokens, windows) + feed_forward
     }
 
-    /// Stochastic depth: leaves a branch out for some images. As in the authors' code, what is kept isn't rescaled.
+    /// Stochastic depth: leaves a branch out for some images, or some windows. As in the authors' code, what is kept isn't
+    /// rescaled.
     fn keep(&self, branch: Tensor, windows: i64, mode: Mode) -> Tensor {
         if self.drop == 0.0 || mode == Mode::Evaluate {
             return branch;
         }
-        let images = branch.size()[0] / windows;
-        let kept = Tensor::rand([images, 1, 1], (Kind::Float, branch.device())).ge(self.drop);
-        let kept = kept.repeat_interleave_self_int(windows, 0, images * windows);
+        let rows = branch.size()[0];
+        let together = match self.drop_per {
+            DropPathPer::Image => windows,
+            DropPathPer::Window => 1,
+        };
+        let kept = Tensor::rand([rows / together, 1, 1], (Kind::Float, branch.device())).ge(self.drop);
+        let kept = kept.repeat_interleave_self_int(together, 0, rows);
         branch * kept.to_kind(Kind::Float)
     }
 }
@@ -213,7 +228,6 @@ impl Block {
 pub struct Trunk {
     blocks: Vec<Block>,
     norm: LayerNorm,
-    windows: i64,
     pool: Pool,
 }
 
@@ -221,39 +235,35 @@ impl Trunk {
     /// Creates `blocks.0`, `blocks.1`, .. and `norm` below `scope`, for images of `tasks`.
     pub fn new(mut scope: Scope, config: &BackboneConfig, tasks: &[Task]) -> Self {
         let blocks = (0..config.depth).map(|i| Block::new(scope.sub("blocks").sub(i), config, i, tasks)).collect();
-        Self {
-            blocks,
-            norm: LayerNorm::new(scope.sub("norm"), config.width),
-            windows: config.windows as i64,
-            pool: config.pool,
-        }
+        Self { blocks, norm: LayerNorm::new(scope.sub("norm"), config.width), pool: config.pool }
     }
 
-    /// Tokens `[B,N,D]` -> tokens `[B,N,D]` after the last norm, and what the blocks computed.
-    pub fn forward(&self, tokens: &Tensor, route: Route, mode: Mode) -> (Tensor, Intermediates) {
+    /// Tokens `[B,N,D]` -> tokens `[B,N,D]` after the last norm, and what the blocks computed. Attention stays in each of
+    /// `windows` x `windows` windows of an image (UViT); with more than one there is no class token.
+    pub fn forward(&self, tokens: &Tensor, windows: usize, route: Route, mode: Mode) -> (Tensor, Intermediates) {
         let mut out = Intermediates::new();
-        let mut x = self.split(tokens);
+        let side = windows as i64;
+        let mut x = split(tokens, side);
         for (i, block) in self.blocks.iter().enumerate() {
-            let (tokens, routing) = block.forward(&x, self.windows * self.windows, route, mode);
+            let (tokens, routing) = block.forward(&x, side * side, route, mode);
             x = tokens;
-            out.insert(format!("blocks.{i}"), self.merge(&x));
+            out.insert(format!("blocks.{i}"), merge(&x, side));
             if let Some((routing, features)) = routing {
                 if mode == Mode::Evaluate {
-                    out.insert(format!("router_features.{i}"), self.merge(&features));
+                    out.insert(format!("router_features.{i}"), merge(&features, side));
                 }
-                out.insert(format!("router_probs.{i}"), self.merge(&routing.probs));
-                out.insert(format!("selected.{i}"), self.merge(&routing.selected));
+                out.insert(format!("router_probs.{i}"), merge(&routing.probs, side));
+                out.insert(format!("selected.{i}"), merge(&routing.selected, side));
                 out.insert(format!("importance_loss.{i}"), routing.importance_loss);
                 out.extend(routing.load_loss.map(|loss| (format!("load_loss.{i}"), loss)));
             }
         }
-        (self.norm.forward(&self.merge(&x)), out)
+        (self.norm.forward(&merge(&x, side)), out)
     }
 
-    /// Multiply-adds of an image of `tokens` tokens on `route`.
-    pub fn macs(&self, tokens: usize, route: Route) -> u64 {
-        let windows = (self.windows * self.windows) as usize;
-        self.blocks.iter().map(|block| block.macs(tokens, windows, route.k)).sum()
+    /// Multiply-adds of an image of `tokens` tokens in `windows` x `windows` windows on `route`.
+    pub fn macs(&self, tokens: usize, windows: usize, route: Route) -> u64 {
+        self.blocks.iter().map(|block| block.macs(tokens, windows * windows, route.k)).sum()
     }
 
     /// The layers that tasks adapt, by the name of their place, such as `3.mlp.fc1`.
@@ -281,28 +291,27 @@ impl Trunk {
         let side = n.isqrt();
         tokens.transpose(1, 2).reshape([b, d, side, side])
     }
+}
 
-    /// `[B,N,D]` -> `[B·W²,N/W²,D]`: attention in each of W x W windows (UViT).
-    fn split(&self, x: &Tensor) -> Tensor {
-        if self.windows == 1 {
-            return x.shallow_clone();
-        }
-        let (b, n, d) = sizes3(x);
-        let (w, side) = (self.windows, n.isqrt());
-        let part = side / w;
-        x.view([b, w, part, w, part, d]).permute([0, 1, 3, 2, 4, 5]).reshape([b * w * w, part * part, d])
+/// `[B,N,D]` of square images -> `[B·W²,N/W²,D]`: the W x W windows of an image, side by side.
+fn split(x: &Tensor, w: i64) -> Tensor {
+    if w == 1 {
+        return x.shallow_clone();
     }
+    let (b, n, d) = sizes3(x);
+    let part = n.isqrt() / w;
+    x.view([b, w, part, w, part, d]).permute([0, 1, 3, 2, 4, 5]).reshape([b * w * w, part * part, d])
+}
 
-    /// The inverse of [`Trunk::split`].
-    fn merge(&self, x: &Tensor) -> Tensor {
-        if self.windows == 1 {
-            return x.shallow_clone();
-        }
-        let (bw, n, d) = sizes3(x);
-        let (w, part) = (self.windows, n.isqrt());
-        let b = bw / (w * w);
-        x.view([b, w, w, part, part, d]).permute([0, 1, 3, 2, 4, 5]).reshape([b, n * w * w, d])
+/// The inverse of [`split`].
+fn merge(x: &Tensor, w: i64) -> Tensor {
+    if w == 1 {
+        return x.shallow_clone();
     }
+    let (bw, n, d) = sizes3(x);
+    let part = n.isqrt();
+    let b = bw / (w * w);
+    x.view([b, w, w, part, part, d]).permute([0, 1, 3, 2, 4, 5]).reshape([b, n * w * w, d])
 }
 
 fn sizes3(x: &Tensor) -> (i64, i64, i64) {

@@ -20,7 +20,7 @@ fn tiny() -> ModelConfig {
     let mut config = preset("vit-micro").unwrap();
     let backbone = &mut config.backbone;
     (backbone.depth, backbone.width, backbone.heads, backbone.mlp) = (4, 24, 2, 48);
-    backbone.windows = 2;
+    (config.inputs.classification.windows, config.inputs.detection.windows) = (2, 2);
     config
 }
 

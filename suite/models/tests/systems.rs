@@ -200,7 +200,7 @@ fn experts_are_the_systems_own_unless_given() {
 #[test]
 fn wrong_experts_name_key_value_and_range() {
     type Spoil = fn(&mut MoeConfig);
-    let wrong: [(&str, &str, Spoil); 11] = [
+    let wrong: [(&str, &str, Spoil); 12] = [
         ("experts: 0 ", "1 to 1024", |c| c.experts = 0),
         ("k: 0 ", "1 to experts (8)", |c| c.k = 0),
         ("k: 9 ", "1 to experts (8)", |c| c.k = 9),
@@ -212,6 +212,7 @@ fn wrong_experts_name_key_value_and_range() {
         ("capacity_factor: inf ", "over 0, or null", |c| c.capacity_factor = Some(f64::INFINITY)),
         ("router_noise: NaN ", "0 or more", |c| c.router_noise = f64::NAN),
         ("load_weight: -1 ", "0 or more", |c| c.load_weight = -1.0),
+        ("loss_group: 0 ", "1 to 1048576", |c| c.loss_group = Some(0)),
     ];
     for (value, range, spoil) in wrong {
         let (mut config, mut moe) = (tiny(1), MoeConfig::default());
@@ -224,6 +225,23 @@ fn wrong_experts_name_key_value_and_range() {
     shallow.backbone.depth = 1;
     let error = systems::build("adamv-moe", &shallow, CLASSES, 0, Device::Cpu).err().unwrap().to_string();
     assert!(error.contains("model.backbone.moe.layers: every-second "), "{error}");
+}
+
+#[test]
+fn queries_keys_and_values_start_with_the_spread_of_matrices_of_their_own() {
+    let mut config = tiny(1);
+    (config.backbone.width, config.backbone.heads) = (192, 3);
+    let system = build("mtl-vit", &config);
+    let deviation = |weight: &Tensor| weight.std(false).double_value(&[]);
+    // Glorot of a matrix [192, 192]: a deviation of sqrt(2 / 384), here within 2%, 5 standard errors of 36,864 draws.
+    let wanted = (2.0f64 / 384.0).sqrt();
+    let qkv = system.params().by_name()["blocks.0.attn.qkv.weight"];
+    for (name, part) in ["query", "key", "value"].into_iter().zip(qkv.chunk(3, 0)) {
+        let found = deviation(&part);
+        assert!((found / wanted - 1.0).abs() < 0.02, "{name}: {found}, not {wanted}");
+    }
+    let proj = deviation(system.params().by_name()["blocks.0.attn.proj.weight"]);
+    assert!((proj / wanted - 1.0).abs() < 0.02, "proj: {proj}");
 }
 
 #[test]
@@ -286,15 +304,20 @@ fn a_sample_is_foreground_first_within_its_share_and_never_repeats() {
 #[test]
 fn wrong_configurations_name_key_value_and_range() {
     type Spoil = fn(&mut ModelConfig);
-    let wrong: [(&str, Spoil); 6] = [
+    let wrong: [(&str, Spoil); 8] = [
         ("model.inputs.classification.image_size: 65", |c| c.inputs.classification.image_size = 65),
         ("model.backbone.heads: 5", |c| c.backbone.heads = 5),
         ("model.backbone.depth: 0", |c| c.backbone.depth = 0),
         ("model.detector.stages: 4", |c| c.detector.stages = 4),
         ("model.detector.min_level: 4", |c| c.detector.min_level = 4),
-        ("model.inputs.detection.image_size: 72", |c| {
-            c.backbone.windows = 2;
-            c.inputs.detection.image_size = 72;
+        ("model.inputs.detection.windows: 3 is not possible; give a divisor of the 8 patches of a side", |c| {
+            c.inputs.detection.windows = 3;
+        }),
+        ("model.inputs.classification.windows: 0 is not possible; give a whole number from 1 to 64", |c| {
+            c.inputs.classification.windows = 0;
+        }),
+        ("model.backbone.pool: token", |c| {
+            (c.inputs.classification.windows, c.backbone.pool) = (2, Pool::Token);
         }),
     ];
     for (expected, spoil) in wrong {

@@ -14,7 +14,8 @@ fn tiny(taps: Option<TapsConfig>) -> ModelConfig {
     let mut config = preset("vit-micro").unwrap();
     let backbone = &mut config.backbone;
     (backbone.depth, backbone.width, backbone.heads, backbone.mlp) = (2, 24, 2, 48);
-    (backbone.windows, backbone.taps) = (2, taps);
+    backbone.taps = taps;
+    (config.inputs.classification.windows, config.inputs.detection.windows) = (2, 2);
     config
 }
 
@@ -172,11 +173,40 @@ fn stages_train_what_the_settings_say() {
 }
 
 #[test]
+fn the_penalty_weighs_each_score_as_the_released_one() {
+    // moe_mtl/modeling/vmoe_mtl.py: for each of L blocks 0.1 x the sum of its 4 scores / L / 4. Here L = 2.
+    let system = build("taps", None);
+    let indicators = system.indicators().unwrap();
+    let weights = system.params().by_name();
+    let mut released = 0.0;
+    for block in 0..2 {
+        let mut sum = 0.0;
+        for (i, layer) in ["fc1", "fc2"].into_iter().enumerate() {
+            for (j, task) in Task::ALL.into_iter().enumerate() {
+                let score: f64 = [0.5, -1.0, 2.0, 0.25][2 * i + j] * (block + 1) as f64;
+                set(weights[format!("blocks.{block}.mlp.{layer}.indicator.{task}").as_str()], score);
+                sum += score.abs();
+            }
+        }
+        released += 0.1 * sum / 2.0 / 4.0;
+    }
+    assert!((released - 0.140625).abs() < 1e-12, "0.0125 x (3.75 + 7.5)");
+    let ours = Task::ALL.map(|task| indicators.penalty(task, 0.0).unwrap());
+    let ours = &ours[0] + &ours[1];
+    assert!((ours.double_value(&[]) - released).abs() < 1e-7, "{ours}");
+    ours.backward();
+    for (name, score) in weights.iter().filter(|(name, _)| name.contains(".indicator.")) {
+        let slope = score.grad().double_value(&[]);
+        assert!((slope.abs() - 0.025 / 2.0).abs() < 1e-8, "{name}: {slope}");
+    }
+}
+
+#[test]
 fn settings_are_the_published_ones_and_each_value_can_be_changed() {
     // paper.md section 7; the original's lambda is the default of its code.
     let of = |text: &str| serde_json::from_str::<TapsConfig>(text).unwrap().values();
     let ours = of("{}");
-    assert_eq!((ours.indicator, ours.threshold, ours.penalty, ours.penalty_after_epochs), (1.0, 0.05, 0.025, 0.0));
+    assert_eq!((ours.indicator, ours.threshold, ours.penalty, ours.penalty_after_epochs), (1.0, 0.05, 0.05, 0.0));
     assert_eq!(ours.frozen, Frozen::AdaptedWeights);
     let original = of(r#"{"settings": "original"}"#);
     let wanted = (0.15, 0.1, 1.0, 2.0);

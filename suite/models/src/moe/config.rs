@@ -130,6 +130,10 @@ pub struct MoeConfig {
     pub importance_weight: f64,
     /// Weight of the load loss of each layer.
     pub load_weight: f64,
+    /// Images of a group: both losses are computed in each group by itself and averaged, each group weighted by its images, of
+    /// which the last may have fewer; null for the whole batch at once. The released router does so in each routing group
+    /// (`moe_mtl/router/router.py`).
+    pub loss_group: Option<usize>,
 }
 
 impl Default for MoeConfig {
@@ -145,6 +149,7 @@ impl Default for MoeConfig {
             mlp: None,
             importance_weight: 5e-3,
             load_weight: 5e-3,
+            loss_group: None,
         }
     }
 }
@@ -172,6 +177,9 @@ impl MoeConfig {
         if let Some(factor) = self.capacity_factor {
             let usable = factor > 0.0 && factor.is_finite();
             check(usable, &key("capacity_factor"), factor, "a number over 0, or null for dropless")?;
+        }
+        if let Some(images) = self.loss_group {
+            positive(&key("loss_group"), images, 1 << 20)?;
         }
         for (name, value) in [
             ("router_noise", self.router_noise),

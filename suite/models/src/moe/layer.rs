@@ -20,6 +20,8 @@ pub struct MoeLayer {
     shared: Option<Router>,
     experts: Experts,
     capacity_factor: Option<f64>,
+    /// Images that the losses look at together; none for all.
+    loss_group: Option<i64>,
     sigma: f64,
 }
 
@@ -51,6 +53,7 @@ impl MoeLayer {
             shared,
             experts: Experts::new(block, width, hidden, config.experts, config.expert_init),
             capacity_factor: config.capacity_factor,
+            loss_group: config.loss_group.map(|images| images as i64),
             sigma: config.sigma(),
         }
     }
@@ -82,12 +85,13 @@ impl MoeLayer {
             }
             None => choice.gates.shallow_clone(),
         };
+        let group = self.loss_group.map_or(b * n, |images| images * windows * n);
         let out = dispatch.run(&tokens, &choice.selected, &gates, &self.experts);
         let routing = Routing {
             probs: choice.probs.view([b, n, -1]),
             selected: choice.selected.view([b, n, -1]),
-            importance_loss: losses::importance(&choice.probs),
-            load_loss: (self.sigma > 0.0).then(|| losses::load(&choice, self.sigma)),
+            importance_loss: losses::importance(&choice.probs, group),
+            load_loss: (self.sigma > 0.0).then(|| losses::load(&choice, self.sigma, group)),
         };
         (out.view([b, n, d]), routing)
     }

@@ -48,6 +48,19 @@ impl SharedTrunk {
     fn route(&self, task: Task) -> Route {
         self.experts.as_ref().map_or(Route::dense(task), |experts| experts.route(task))
     }
+
+    fn embedding(&self, task: Task) -> &Embedding {
+        match task {
+            Task::Classification => &self.classification,
+            Task::Detection => &self.detection,
+        }
+    }
+
+    /// Images `[B,3,Y,X]` of `task` -> tokens `[B,N,D]` after the last norm.
+    fn run(&self, task: Task, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
+        let embedding = self.embedding(task);
+        self.trunk.forward(&embedding.forward(images), embedding.windows(), self.route(task), mode)
+    }
 }
 
 impl System for SharedTrunk {
@@ -60,13 +73,12 @@ impl System for SharedTrunk {
     }
 
     fn classify(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
-        let tokens = self.classification.forward(images);
-        let (tokens, out) = self.trunk.forward(&tokens, self.route(Task::Classification), mode);
+        let (tokens, out) = self.run(Task::Classification, images, mode);
         (self.head.forward(&self.trunk.pool(&tokens)), out)
     }
 
     fn feature_map(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
-        let (tokens, out) = self.trunk.forward(&self.detection.forward(images), self.route(Task::Detection), mode);
+        let (tokens, out) = self.run(Task::Detection, images, mode);
         (self.trunk.map(&tokens), out)
     }
 
@@ -75,12 +87,11 @@ impl System for SharedTrunk {
     }
 
     fn macs(&self, task: Task, part: Part, detections: usize) -> u64 {
-        let embedding = match task {
-            Task::Classification => &self.classification,
-            Task::Detection => &self.detection,
-        };
+        let embedding = self.embedding(task);
         match (part, task) {
-            (Part::Backbone, _) => embedding.macs() + self.trunk.macs(embedding.tokens(), self.route(task)),
+            (Part::Backbone, _) => {
+                embedding.macs() + self.trunk.macs(embedding.tokens(), embedding.windows(), self.route(task))
+            }
             (Part::Head, Task::Classification) => self.head.macs(1),
             (Part::Head, Task::Detection) => self.detector.macs(detections),
         }

@@ -41,6 +41,21 @@ fn build(config: &ModelConfig, classes: Classes, mut params: Params) -> Box<dyn 
     Box::new(Stl { params, classification, detection, head, detector })
 }
 
+impl Stl {
+    fn network(&self, task: Task) -> &(Embedding, Trunk) {
+        match task {
+            Task::Classification => &self.classification,
+            Task::Detection => &self.detection,
+        }
+    }
+
+    /// Images `[B,3,Y,X]` of `task` -> tokens `[B,N,D]` after the last norm.
+    fn run(&self, task: Task, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
+        let (embedding, trunk) = self.network(task);
+        trunk.forward(&embedding.forward(images), embedding.windows(), Route::dense(task), mode)
+    }
+}
+
 impl System for Stl {
     fn params(&self) -> &Params {
         &self.params
@@ -55,15 +70,13 @@ impl System for Stl {
     }
 
     fn classify(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
-        let (embedding, trunk) = &self.classification;
-        let (tokens, out) = trunk.forward(&embedding.forward(images), Route::dense(Task::Classification), mode);
-        (self.head.forward(&trunk.pool(&tokens)), out)
+        let (tokens, out) = self.run(Task::Classification, images, mode);
+        (self.head.forward(&self.classification.1.pool(&tokens)), out)
     }
 
     fn feature_map(&self, images: &Tensor, mode: Mode) -> (Tensor, Intermediates) {
-        let (embedding, trunk) = &self.detection;
-        let (tokens, out) = trunk.forward(&embedding.forward(images), Route::dense(Task::Detection), mode);
-        (trunk.map(&tokens), out)
+        let (tokens, out) = self.run(Task::Detection, images, mode);
+        (self.detection.1.map(&tokens), out)
     }
 
     fn detector(&self) -> &Detector {
@@ -71,12 +84,11 @@ impl System for Stl {
     }
 
     fn macs(&self, task: Task, part: Part, detections: usize) -> u64 {
-        let (embedding, trunk) = match task {
-            Task::Classification => &self.classification,
-            Task::Detection => &self.detection,
-        };
+        let (embedding, trunk) = self.network(task);
         match (part, task) {
-            (Part::Backbone, _) => embedding.macs() + trunk.macs(embedding.tokens(), Route::dense(task)),
+            (Part::Backbone, _) => {
+                embedding.macs() + trunk.macs(embedding.tokens(), embedding.windows(), Route::dense(task))
+            }
             (Part::Head, Task::Classification) => self.head.macs(1),
             (Part::Head, Task::Detection) => self.detector.macs(detections),
         }

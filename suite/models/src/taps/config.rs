@@ -37,7 +37,7 @@ pub struct TapsConfig {
     pub indicator: Option<f64>,
     /// A delta counts from this score on; adamv-moe: 0.05, original: 0.1.
     pub threshold: Option<f64>,
-    /// Weight of the mean of a task's absolute scores in its loss; adamv-moe: 0.1 / 4, original: 1.
+    /// Weight of the mean of a task's absolute scores in its loss; adamv-moe: 0.1 / 2, original: 1.
     pub penalty: Option<f64>,
     /// Epochs of a task's own data before its penalty sets in; adamv-moe: 0, original: 2.
     pub penalty_after_epochs: Option<f64>,
@@ -58,15 +58,18 @@ pub struct Taps {
 impl TapsSettings {
     fn values(self) -> Taps {
         match self {
-            // The released layer has threshold and first score, and stops the gradient of the weight, not of its bias.
+            // The released layer (`moe_mtl/modeling/modules.py`) has threshold and first score, and stops the gradient of the
+            // weight, not of its bias. The released penalty (`vmoe_mtl.py`) is, for each block, 0.1 x the sum of its 4 scores, 2
+            // layers' for 2 tasks, / L / 4: 0.025 / L for each score. Ours is a mean of 2 L scores for each task, so 0.05.
             Self::AdamvMoe => Taps {
                 indicator: 1.0,
                 threshold: 0.05,
-                penalty: 0.1 / 4.0,
+                penalty: 0.1 / 2.0,
                 penalty_after_epochs: 0.0,
                 frozen: Frozen::AdaptedWeights,
             },
-            // The original code's defaults.
+            // The original code's defaults: lambda x the sum of the scores / 52, about the number of ResNet-50's convolutions, each
+            // of which has a score (`train_sequential.py`): a mean.
             Self::Original => Taps {
                 indicator: 0.15,
                 threshold: 0.1,

@@ -6,11 +6,11 @@ use tch::{Device, Kind, Tensor};
 
 /// Importance and load loss of logits `[T,E]` f32 with K = 1 and their gradients, all finite.
 fn both_losses(logits: Tensor, sigma: f64) -> [f64; 2] {
-    let logits = logits.set_requires_grad(true);
+    let (tokens, logits) = (logits.size()[0], logits.set_requires_grad(true));
     let probs = logits.softmax(-1, Kind::Float);
     let (gates, selected) = probs.topk(1, -1, true, true);
     let choice = Choice { logits: logits.shallow_clone(), noisy: logits.shallow_clone(), probs, selected, gates };
-    [losses::importance(&choice.probs), losses::load(&choice, sigma)].map(|loss| {
+    [losses::importance(&choice.probs, tokens), losses::load(&choice, sigma, tokens)].map(|loss| {
         let gradient = Tensor::run_backward(&[&loss], &[&logits], true, false).remove(0);
         assert!(gradient.isfinite().all().int64_value(&[]) == 1, "{gradient}");
         loss.double_value(&[])

@@ -17,7 +17,7 @@ fn tiny(moe: Option<MoeConfig>) -> ModelConfig {
     let mut config = preset("vit-micro").unwrap();
     let backbone = &mut config.backbone;
     (backbone.depth, backbone.width, backbone.heads, backbone.mlp, backbone.moe) = (4, 24, 2, 48, moe);
-    backbone.windows = 2;
+    (config.inputs.classification.windows, config.inputs.detection.windows) = (2, 2);
     config
 }
 
@@ -53,9 +53,9 @@ fn windows_change_nothing_for_a_router() {
     // that a router says must be back in the image's.
     let moe = MoeConfig { layers: MoeLayers::Blocks(vec![0]), router_noise: 0.0, ..MoeConfig::default() };
     let mut config = tiny(Some(moe));
-    (config.backbone.depth, config.backbone.windows) = (1, 1);
+    (config.backbone.depth, config.inputs.classification.windows) = (1, 1);
     let plain = build("adamv-moe", &config);
-    config.backbone.windows = 4;
+    config.inputs.classification.windows = 4;
     let windowed = build("adamv-moe", &config);
     // Without attention the order is all that differs.
     tch::no_grad(|| {

@@ -4,6 +4,7 @@ mod dispatch;
 mod golden;
 mod gradients;
 mod layer;
+mod losses;
 
 use tch::Tensor;
 
