@@ -59,8 +59,8 @@ impl Detector {
         }
     }
 
-    /// Losses of a batch with feature map `[B,D,Y,X]`: `rpn_objectness`, `rpn_box`, `class` and `box` (with the number of
-    /// the stage in a cascade), `mask`. Samples are drawn from the default generator.
+    /// Losses of a batch with feature map `[B,D,Y,X]`: `rpn_objectness`, `rpn_box`, `class` and `box` (in a cascade with the
+    /// number of the stage, divided by the number of stages), `mask`. Samples are drawn from the default generator.
     pub fn losses(&self, map: &Tensor, targets: &Targets) -> Losses {
         let pyramid = self.pyramid.forward(map);
         let rpn = self.rpn.forward(&pyramid);

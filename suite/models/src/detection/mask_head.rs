@@ -69,19 +69,25 @@ impl MaskHead {
         let (boxes, truth, foreground) = (first(&rois.boxes), first(&rois.truth), first(&rois.foreground));
         let target = tch::no_grad(|| crop(&boxes, &truth, targets));
         let logits = self.forward(rows, &boxes, &targets.labels.gather(1, &truth, false));
-        let weight = foreground.to_kind(Kind::Float).view([boxes.size()[0], -1, 1, 1]);
-        let entropy = logits.binary_cross_entropy_with_logits(
-            &target,
-            Some(&weight.expand_as(&target)),
-            None::<&Tensor>,
-            tch::Reduction::Sum,
-        );
-        entropy / (weight.sum(Kind::Float) * (MASK * MASK) as f64).clamp_min(1.0)
+        mask_loss(&logits, &target, &foreground)
     }
 }
 
+/// Binary cross-entropy of mask logits and targets `[B,R,28,28]`, averaged over the pixels of the RoIs that `foreground`
+/// `[B,R]` bool selects; a scalar.
+pub fn mask_loss(logits: &Tensor, target: &Tensor, foreground: &Tensor) -> Tensor {
+    let weight = foreground.to_kind(Kind::Float).unsqueeze(-1).unsqueeze(-1);
+    let entropy = logits.binary_cross_entropy_with_logits(
+        target,
+        Some(&weight.expand_as(target)),
+        None::<&Tensor>,
+        tch::Reduction::Sum,
+    );
+    entropy / (weight.sum(Kind::Float) * (MASK * MASK) as f64).clamp_min(1.0)
+}
+
 /// The part of its ground truth's mask that each RoI sees: boxes `[B,R,4]`, truth `[B,R]` -> `[B,R,28,28]` of 0 and 1.
-fn crop(boxes: &Tensor, truth: &Tensor, targets: &Targets) -> Tensor {
+pub fn crop(boxes: &Tensor, truth: &Tensor, targets: &Targets) -> Tensor {
     let (b, r) = (boxes.size()[0], boxes.size()[1]);
     let side = targets.masks.size()[3];
     let masks = gather_rows(&targets.masks, truth).view([b * r, 1, side, side]).to_kind(Kind::Float);

@@ -5,13 +5,13 @@ use tch::{Kind, Tensor};
 use super::boxes;
 use super::detector::Targets;
 use super::roi_align::Rows;
-use super::rpn::{Proposals, box_loss};
-use super::sampling::{Assignment, assign, balanced, gather_rows};
+use super::rpn::Proposals;
+use super::sampling::{Candidates, assign, balanced, gather_rows};
 use crate::config::DetectorConfig;
 use crate::layers::{Conv, Linear};
 use crate::params::{Init, Scope};
 
-/// Over this IoU an RoI is foreground, by stage.
+/// From this IoU on an RoI is foreground, by stage.
 const IOU: [f64; 3] = [0.5, 0.6, 0.7];
 /// Weights of the box code, by stage.
 const CODE: [[f64; 4]; 3] = [[10.0, 10.0, 5.0, 5.0], [20.0, 20.0, 10.0, 10.0], [30.0, 30.0, 15.0, 15.0]];
@@ -57,6 +57,7 @@ pub struct Rois {
     pub boxes: Tensor,
     /// The ground truth each belongs to: `[B,R]` int64.
     pub truth: Tensor,
+    /// Which are foreground: `[B,R]` bool.
     pub foreground: Tensor,
     /// Which are not padding: `[B,R]` bool.
     pub real: Tensor,
@@ -90,42 +91,34 @@ impl RoiHead {
     /// Draws RoIs among the proposals and the ground truths themselves. No gradient passes.
     pub fn sample(&self, proposals: &Proposals, targets: &Targets) -> Rois {
         tch::no_grad(|| {
-            let real_truth = targets.real();
             let boxes = Tensor::cat(&[&proposals.boxes, &targets.boxes], 1);
-            let real = Tensor::cat(&[&proposals.real, &real_truth], 1);
-            let found = assign(&boxes, &targets.boxes, &real_truth);
-            let foreground = found.best.ge(IOU[0]).logical_and(&real);
-            let background = found.best.lt(IOU[0]).logical_and(&real);
+            let real = Tensor::cat(&[&proposals.real, &targets.real()], 1);
+            let labels = label_rois(&boxes, &real, targets, 0);
             let most = (self.config.rois as f64 * self.config.roi_foreground).round() as usize;
-            let sample = balanced(&foreground, &background, self.config.rois, most);
+            let sample = balanced(&labels.foreground, &labels.background, self.config.rois, most);
             Rois {
                 boxes: gather_rows(&boxes, &sample.index),
-                truth: found.index.gather(1, &sample.index, false),
+                truth: labels.truth.gather(1, &sample.index, false),
                 foreground: sample.foreground,
                 real: sample.real,
             }
         })
     }
 
-    /// Class and box loss of every stage, scalars.
+    /// Class and box loss of every stage, scalars, each divided by the number of stages: their sum is the mean over the
+    /// stages, as tensorflow/models `official/vision/tasks/maskrcnn.py` (`_build_frcnn_losses`) has it.
     pub fn losses(&self, rows: &Rows, rois: &Rois, targets: &Targets) -> Vec<(Tensor, Tensor)> {
-        let mut boxes = rois.boxes.shallow_clone();
-        let (mut truth, mut foreground) = (rois.truth.shallow_clone(), rois.foreground.shallow_clone());
-        let real = rois.real.to_kind(Kind::Float);
-        let mut losses = Vec::new();
+        let stages = self.stages.len();
+        let mut moved: Option<Rois> = None;
+        let mut losses = Vec::with_capacity(stages);
         for (s, stage) in self.stages.iter().enumerate() {
-            if s > 0 {
-                let Assignment { best, index, .. } = tch::no_grad(|| assign(&boxes, &targets.boxes, &targets.real()));
-                foreground = best.ge(IOU[s]).logical_and(&rois.real);
-                truth = index;
+            let rois = moved.as_ref().unwrap_or(rois);
+            let (logits, code) = stage.forward(rows, &rois.boxes);
+            let share = |loss: Tensor| loss / stages as f64;
+            losses.push((share(class_loss(&logits, rois, targets)), share(box_loss(&code, rois, targets, s))));
+            if s + 1 < stages {
+                moved = Some(next_rois(rois, &code, targets, s, self.image_size));
             }
-            let (logits, code) = stage.forward(rows, &boxes);
-            let class = (targets.labels.gather(1, &truth, false) + 1) * foreground.to_kind(Kind::Int64);
-            let entropy = logits.log_softmax(-1, Kind::Float).gather(2, &class.unsqueeze(-1), false).squeeze_dim(-1);
-            let class_loss = -(entropy * &real).sum(Kind::Float) / real.sum(Kind::Float).clamp_min(1.0);
-            let target = boxes::encode(&gather_rows(&targets.boxes, &truth), &boxes, CODE[s]);
-            losses.push((class_loss, box_loss(&code, &target, &foreground, 1.0)));
-            boxes = self.moved(&boxes, &code, s);
         }
         losses
     }
@@ -141,13 +134,51 @@ impl RoiHead {
                 Some(sum) => sum + probability,
                 None => probability,
             });
-            boxes = self.moved(&boxes, &code, s);
+            boxes = moved(&boxes, &code, s, self.image_size);
         }
         let scores = sum.map(|s| s / self.stages.len() as f64);
         (scores.unwrap_or_else(|| Tensor::zeros([0], (Kind::Float, boxes.device()))), boxes)
     }
+}
 
-    fn moved(&self, boxes: &Tensor, code: &Tensor, stage: usize) -> Tensor {
-        boxes::clip(&boxes::decode(&code.detach(), boxes, CODE[stage]), self.image_size)
+/// Which of the boxes `[B,N,4]` are foreground in a stage (from 0): those of IoU 0.5, 0.6 or 0.7 or more with a ground truth;
+/// the others are background. What isn't `real` `[B,N]` bool is neither.
+pub fn label_rois(boxes: &Tensor, real: &Tensor, targets: &Targets, stage: usize) -> Candidates {
+    let found = assign(boxes, &targets.boxes, &targets.real());
+    Candidates {
+        foreground: found.best.ge(IOU[stage]).logical_and(real),
+        background: found.best.lt(IOU[stage]).logical_and(real),
+        truth: found.index,
     }
+}
+
+/// Cross-entropy of class logits `[B,R,C+1]`, averaged over the RoIs that are not padding; a scalar.
+pub fn class_loss(logits: &Tensor, rois: &Rois, targets: &Targets) -> Tensor {
+    let real = rois.real.to_kind(Kind::Float);
+    let class = (targets.labels.gather(1, &rois.truth, false) + 1) * rois.foreground.to_kind(Kind::Int64);
+    let entropy = logits.log_softmax(-1, Kind::Float).gather(2, &class.unsqueeze(-1), false).squeeze_dim(-1);
+    -(entropy * &real).sum(Kind::Float) / real.sum(Kind::Float).clamp_min(1.0)
+}
+
+/// Huber loss (delta 1) of a stage's box code `[B,R,4]`, averaged over the coordinates of the foreground RoIs; a scalar.
+pub fn box_loss(code: &Tensor, rois: &Rois, targets: &Targets, stage: usize) -> Tensor {
+    let target = boxes::encode(&gather_rows(&targets.boxes, &rois.truth), &rois.boxes, CODE[stage]);
+    let counted = rois.foreground.to_kind(Kind::Float);
+    let loss =
+        code.huber_loss(&target, tch::Reduction::None, 1.0).sum_dim_intlist([-1].as_slice(), false, Kind::Float);
+    (loss * &counted).sum(Kind::Float) / (counted.sum(Kind::Float) * 4.0).clamp_min(1.0)
+}
+
+/// The RoIs of the stage after `stage`: moved by its code, cut at the image's borders and assigned anew, at the next stage's
+/// IoU. No gradient passes.
+pub fn next_rois(rois: &Rois, code: &Tensor, targets: &Targets, stage: usize, image_size: i64) -> Rois {
+    tch::no_grad(|| {
+        let boxes = moved(&rois.boxes, code, stage, image_size);
+        let Candidates { foreground, truth, .. } = label_rois(&boxes, &rois.real, targets, stage + 1);
+        Rois { boxes, truth, foreground, real: rois.real.shallow_clone() }
+    })
+}
+
+fn moved(boxes: &Tensor, code: &Tensor, stage: usize, image_size: i64) -> Tensor {
+    boxes::clip(&boxes::decode(&code.detach(), boxes, CODE[stage]), image_size)
 }

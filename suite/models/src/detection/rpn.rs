@@ -5,16 +5,20 @@ use tch::{Device, Kind, Tensor};
 use super::boxes;
 use super::detector::Targets;
 use super::nms::nms;
-use super::sampling::{assign, balanced, gather_rows};
+use super::sampling::{Candidates, Sample, assign, balanced, gather_rows};
 use crate::config::{DetectorConfig, InputConfig};
 use crate::layers::Conv;
 use crate::params::{Init, Scope};
 
 /// Anchors are coded without weights.
 const CODE: [f64; 4] = [1.0; 4];
-/// Over this IoU with a ground truth an anchor is foreground, below the second background, between ignored.
+/// From this IoU with a ground truth on an anchor is foreground, below the second background, between ignored.
 const FOREGROUND: f64 = 0.7;
 const BACKGROUND: f64 = 0.3;
+/// Where the Huber loss of a box code turns from quadratic to linear.
+const DELTA: f64 = 1.0 / 9.0;
+/// What the release adds to the number of coordinates that a level's box loss is divided by: a level without any has 0.
+const COORDINATES_MORE: f64 = 0.01;
 
 #[derive(Debug)]
 pub struct Rpn {
@@ -124,59 +128,53 @@ impl Rpn {
         })
     }
 
-    /// Objectness and box loss, scalars. Cross-entropy is averaged over the sampled anchors; the Huber loss
-    /// (delta 1/9) over the coordinates of the foreground ones.
+    /// Objectness and box loss, scalars: [`objectness_loss`] of a random sample, [`box_loss`] of every foreground anchor.
     pub fn losses(&self, output: &RpnOutput, targets: &Targets) -> (Tensor, Tensor) {
-        let (sample, truth) = tch::no_grad(|| {
-            let real = targets.real();
-            let found = assign(&self.anchors.unsqueeze(0), &targets.boxes, &real);
-            // Every ground truth has at least its best anchors, however small their IoU (but over 0).
-            let most = found.iou.amax([1].as_slice(), true);
-            let best_of_some = found.iou.eq_tensor(&most).logical_and(&most.gt(0.0)).any_dim(2, false);
-            let foreground = found.best.ge(FOREGROUND).logical_or(&best_of_some);
-            let background = found.best.lt(BACKGROUND).logical_and(&foreground.logical_not());
-            let sample = balanced(&foreground, &background, self.config.rpn_batch, self.config.rpn_batch / 2);
-            let truth = gather_rows(&targets.boxes, &found.index.gather(1, &sample.index, false));
-            (sample, truth)
+        let (sample, anchors) = tch::no_grad(|| {
+            let anchors = label_anchors(&self.anchors, targets);
+            let (all, half) = (self.config.rpn_batch, self.config.rpn_batch / 2);
+            (balanced(&anchors.foreground, &anchors.background, all, half), anchors)
         });
-        let logits = output.objectness.gather(1, &sample.index, false);
-        let label = sample.foreground.to_kind(Kind::Float);
-        let real = sample.real.to_kind(Kind::Float);
-        let entropy =
-            logits.binary_cross_entropy_with_logits(&label, Some(&real), None::<&Tensor>, tch::Reduction::Sum);
-        let objectness = entropy / real.sum(Kind::Float).clamp_min(1.0);
-
-        let anchors = self.anchors.index_select(0, &sample.index.view([-1])).view_as(&truth);
-        let target = boxes::encode(&truth, &anchors, CODE);
-        let code = gather_rows(&output.code, &sample.index);
-        (objectness, box_loss(&code, &target, &sample.foreground, 1.0 / 9.0))
+        let objectness = objectness_loss(&output.objectness, &sample);
+        (objectness, box_loss(&output.code, &self.anchors, &self.per_level, &anchors, targets))
     }
 }
 
-/// Huber loss averaged over the coordinates of the boxes that `counted` `[B,R]` selects; code and target `[B,R,4]`.
-pub(super) fn box_loss(code: &Tensor, target: &Tensor, counted: &Tensor, delta: f64) -> Tensor {
-    let counted = counted.to_kind(Kind::Float);
-    let loss =
-        code.huber_loss(target, tch::Reduction::None, delta).sum_dim_intlist([-1].as_slice(), false, Kind::Float);
-    (loss * &counted).sum(Kind::Float) / (counted.sum(Kind::Float) * 4.0).clamp_min(1.0)
+/// Which of the anchors `[A,4]` are foreground: those of IoU 0.7 or more with a ground truth, and every ground truth's best
+/// anchors, however small their IoU (but over 0); several where they are equal. Background has less than 0.3 with all.
+pub fn label_anchors(anchors: &Tensor, targets: &Targets) -> Candidates {
+    let found = assign(&anchors.unsqueeze(0), &targets.boxes, &targets.real());
+    let most = found.iou.amax([1].as_slice(), true);
+    let best_of_some = found.iou.eq_tensor(&most).logical_and(&most.gt(0.0)).any_dim(2, false);
+    let foreground = found.best.ge(FOREGROUND).logical_or(&best_of_some);
+    let background = found.best.lt(BACKGROUND).logical_and(&foreground.logical_not());
+    Candidates { foreground, background, truth: found.index }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Binary cross-entropy of the logits `[B,A]`, averaged over the sampled anchors; a scalar.
+pub fn objectness_loss(objectness: &Tensor, sample: &Sample) -> Tensor {
+    let logits = objectness.gather(1, &sample.index, false);
+    let label = sample.foreground.to_kind(Kind::Float);
+    let real = sample.real.to_kind(Kind::Float);
+    let entropy = logits.binary_cross_entropy_with_logits(&label, Some(&real), None::<&Tensor>, tch::Reduction::Sum);
+    entropy / real.sum(Kind::Float).clamp_min(1.0)
+}
 
-    #[test]
-    fn the_box_loss_is_the_mean_over_foreground_coordinates() {
-        let code = Tensor::from_slice(&[0f32, 0.0, 0.0, 0.0, 5.0, 5.0, 5.0, 5.0]).view([1, 2, 4]);
-        let target = Tensor::from_slice(&[0.5f32, -2.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]).view([1, 2, 4]);
-        let foreground = Tensor::from_slice(&[true, false]).view([1, 2]);
-        // By hand, delta 1: 0.5^2 / 2 + (2 - 1/2) + 0 + 1/2 = 2.125, over 4 coordinates; the second box doesn't count.
-        let loss = box_loss(&code, &target, &foreground, 1.0).double_value(&[]);
-        assert!((loss - 2.125 / 4.0).abs() < 1e-6, "{loss}");
-        // delta 1/2: 0.125 + (2 - 1/4) / 2 + 0 + (1 - 1/4) / 2 = 1.375.
-        let loss = box_loss(&code, &target, &foreground, 0.5).double_value(&[]);
-        assert!((loss - 1.375 / 4.0).abs() < 1e-6, "{loss}");
-        let none = foreground.zeros_like();
-        assert_eq!(box_loss(&code, &target, &none, 1.0).double_value(&[]), 0.0);
-    }
+/// Huber loss (delta 1/9) of the code `[B,A,4]` of the anchors `[A,4]`: the sum over the levels of each level's mean, so that
+/// a level with few foreground anchors weighs as much as one with many; a scalar.
+///
+/// As google-research/google-research `moe_mtl/losses/maskrcnn_losses.py` (`RpnBoxLoss`, `compute_weighted_loss`) has it: a
+/// level's loss is summed over the coordinates of the whole batch whose target isn't exactly 0 and divided by their number +
+/// 0.01. Targets exist for every foreground anchor, sampled for the objectness or not (`fvlm/data/dataloader/anchor.py`).
+/// `per_level` has the number of anchors of each level, in their order.
+pub fn box_loss(code: &Tensor, anchors: &Tensor, per_level: &[i64], labels: &Candidates, targets: &Targets) -> Tensor {
+    let target = boxes::encode(&gather_rows(&targets.boxes, &labels.truth), &anchors.unsqueeze(0), CODE);
+    let counted = target.ne(0.0).logical_and(&labels.foreground.unsqueeze(-1)).to_kind(Kind::Float);
+    let loss = code.huber_loss(&target, tch::Reduction::None, DELTA) * &counted;
+    // [B,A,4] -> [levels]
+    let by_level = |x: &Tensor| {
+        let levels = x.split_with_sizes(per_level, 1);
+        Tensor::stack(&levels.iter().map(|level| level.sum(Kind::Float)).collect::<Vec<_>>(), 0)
+    };
+    (by_level(&loss) / (by_level(&counted) + COORDINATES_MORE)).sum(Kind::Float)
 }

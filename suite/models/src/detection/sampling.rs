@@ -21,6 +21,16 @@ pub fn assign(boxes: &Tensor, truth: &Tensor, real: &Tensor) -> Assignment {
     Assignment { iou, best, index }
 }
 
+/// What a loss may draw of the boxes of a batch; a box in neither set is ignored.
+pub struct Candidates {
+    /// `[B,N]` bool.
+    pub foreground: Tensor,
+    /// `[B,N]` bool, disjoint from `foreground`.
+    pub background: Tensor,
+    /// The ground truth each box overlaps most, the first of equals: `[B,N]` int64. Without meaning where an image has none.
+    pub truth: Tensor,
+}
+
 /// A random sample of boxes, foreground first.
 pub struct Sample {
     /// Which boxes: `[B,R]` int64.
