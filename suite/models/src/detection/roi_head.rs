@@ -123,21 +123,18 @@ impl RoiHead {
         losses
     }
 
-    /// Class probabilities `[B,P,C+1]`, averaged over the stages, and boxes `[B,P,4]` after the last.
+    /// Class probabilities `[B,P,C+1]`, of logits averaged over the stages as in tensorflow/models
+    /// `official/vision/modeling/maskrcnn_model.py`, and boxes `[B,P,4]` after the last.
     pub fn predict(&self, rows: &Rows, proposals: &Proposals) -> (Tensor, Tensor) {
         let mut boxes = proposals.boxes.shallow_clone();
-        let mut sum: Option<Tensor> = None;
+        let mut all = Vec::with_capacity(self.stages.len());
         for (s, stage) in self.stages.iter().enumerate() {
             let (logits, code) = stage.forward(rows, &boxes);
-            let probability = logits.softmax(-1, Kind::Float);
-            sum = Some(match sum {
-                Some(sum) => sum + probability,
-                None => probability,
-            });
+            all.push(logits);
             boxes = moved(&boxes, &code, s, self.image_size);
         }
-        let scores = sum.map(|s| s / self.stages.len() as f64);
-        (scores.unwrap_or_else(|| Tensor::zeros([0], (Kind::Float, boxes.device()))), boxes)
+        let logits = Tensor::stack(&all, 0).mean_dim([0].as_slice(), false, Kind::Float);
+        (logits.softmax(-1, Kind::Float), boxes)
     }
 }
 
