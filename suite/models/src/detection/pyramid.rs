@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn the_maps_have_the_sides_that_were_said() {
         // 9 patches a side: levels 2 to 6 have 18, 9, 5, 3, 2 cells.
-        let input = InputConfig { image_size: 72, patch_size: 8 };
+        let input = InputConfig { image_size: 72, patch_size: 8, windows: 1 };
         let config = DetectorConfig { min_level: 2, max_level: 6, channels: 4, ..DetectorConfig::default() };
         let mut params = Params::new(0, Device::Cpu);
         let pyramid = Pyramid::new(params.root(), 6, &input, &config);
