@@ -12,6 +12,10 @@ use crate::error::Error;
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Per-channel standard deviation, as above.
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+/// Share of the shorter side that the usual evaluation crop keeps: 224 of 256.
+const EVAL_CROP: f64 = 0.875;
+/// Below it the crop of a small image holds less than a pixel.
+const LEAST_EVAL_CROP: f64 = 0.01;
 /// Beyond it Beta(alpha, alpha) is all but a constant.
 const MAX_ALPHA: f32 = 10.0;
 
@@ -133,10 +137,21 @@ pub struct ClassificationOptions {
     pub mixup: f32,
     /// Alpha of CutMix's Beta(alpha, alpha), 0 to 10; 0 is off.
     pub cutmix: f32,
-    /// Subtracted from each channel (RGB in 0..1).
+    /// What lambda says of the box that CutMix exchanges.
+    pub cutmix_box: CutMixBox,
+    /// Subtracted from each channel (RGB in 0..1). The released code has 0.5, and `std` 0.5, for pixels in -1..1:
+    /// `value_range(-1,1)` in google-research `moe_mtl/dataloaders/jax_loader.py`, `get_imagenet`.
     pub mean: [f32; 3],
     /// Each channel is divided by it.
     pub std: [f32; 3],
+    /// Share of the shorter side that the centre crop keeps in evaluation, 0.01 to 1: the image is resized, its aspect
+    /// ratio kept, until its shorter side is `image_size / eval_crop`, and the centre is cut out.
+    ///
+    /// Null is no crop: the whole image is resized to `image_size` x `image_size`, its aspect ratio not kept. That is
+    /// what the released code evaluates on: `decode|resize(224)` in `get_imagenet` as above, where `resize` of one
+    /// number is to that number of rows and of columns (google-research/vmoe `vmoe/data/pp_ops.py`). Here as in
+    /// training a pixel averages what it covers; the released code interpolates between the four nearest pixels.
+    pub eval_crop: Option<f64>,
 }
 
 impl Default for ClassificationOptions {
@@ -148,10 +163,24 @@ impl Default for ClassificationOptions {
             randaugment: None,
             mixup: 0.0,
             cutmix: 0.0,
+            cutmix_box: CutMixBox::Area,
             mean: IMAGENET_MEAN,
             std: IMAGENET_STD,
+            eval_crop: Some(EVAL_CROP),
         }
     }
+}
+
+/// How lambda sets the size of CutMix's box. Either way the box is cut off at the image's edges, and the label of a
+/// sample weighs the share of its own pixels that it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CutMixBox {
+    /// Its area is 1 - lambda of the image's, each side sqrt(1 - lambda) of the image's (Yun et al., ICCV 2019).
+    Area,
+    /// Each side is lambda of the image's, as in the released code: `get_random_bounding_box`, with lambda for its
+    /// ratio, in google-research `moe_mtl/main/trainer_utils.py`.
+    Side,
 }
 
 /// RandAugment's two numbers.
@@ -258,6 +287,13 @@ impl DataConfig {
             }
         }
         normalisation("data.classification", c.mean, c.std)?;
+        if let Some(share) = c.eval_crop.filter(|share| !(LEAST_EVAL_CROP..=1.0).contains(share)) {
+            return Err(Error::config(
+                "data.classification.eval_crop",
+                share,
+                format!("must be from {LEAST_EVAL_CROP} to 1, or null for no crop"),
+            ));
+        }
         let d = &self.detection;
         range("data.detection.scale_jitter", d.scale_jitter, 0.0, 100.0, "two ordered numbers in (0, 100]")?;
         whole("data.detection.max_instances", d.max_instances, 1, 10_000)?;

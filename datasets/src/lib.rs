@@ -34,8 +34,8 @@ pub use batch::{ClassificationBatch, DetectionBatch};
 pub use check::{CheckReport, check};
 pub use coco::{DetectionDataset, Object};
 pub use config::{
-    ClassificationOptions, CocoPaths, DataConfig, DetectionOptions, ImagenetPaths, OnBadSample, RandAugmentOptions,
-    ScenesConfig, Sprites,
+    ClassificationOptions, CocoPaths, CutMixBox, DataConfig, DetectionOptions, ImagenetPaths, OnBadSample,
+    RandAugmentOptions, ScenesConfig, Sprites,
 };
 pub use error::{Error, Problem};
 pub use image::Image;

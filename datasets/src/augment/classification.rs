@@ -1,4 +1,5 @@
-//! Classification samples: inception crop, flip and RandAugment for training, centre crop for evaluation.
+//! Classification samples: inception crop, flip and RandAugment for training, centre crop or none for
+//! evaluation.
 
 use super::pixels::{mirror, resize, resize_box, write_normalised};
 use super::randaugment;
@@ -8,8 +9,6 @@ use crate::image::{Encoded, Image, Rectangle};
 use crate::order::Pick;
 use crate::rng::{Rng, Stream};
 
-/// Share of the resized image's shorter side that the evaluation crop keeps: 224 of 256.
-const CENTRE_SHARE: f64 = 0.875;
 /// Tries before the crop falls back to the centre, as in torchvision.
 const TRIES: usize = 10;
 
@@ -41,9 +40,13 @@ pub fn train(
     Ok(())
 }
 
-/// Writes the evaluation sample to `canvas` [3, side, side]: shorter side to side / 0.875, then the centre.
+/// Writes the evaluation sample to `canvas` `[3, side, side]`: the centre crop that the options name, or without one the
+/// whole image squashed into the square.
 pub fn eval(image: &Image, options: &ClassificationOptions, side: usize, canvas: &mut [f32]) {
-    let resized = centre(image, side as u32);
+    let resized = match options.eval_crop {
+        Some(share) => centre(image, share, side as u32),
+        None => resize(image, side as u32, side as u32),
+    };
     write_normalised(&resized, false, options.mean, options.std, side, canvas);
 }
 
@@ -77,10 +80,11 @@ pub fn random_crop(rng: &mut Rng, width: u32, height: u32, options: &Classificat
     Rectangle { top: (height - crop_h) / 2, left: (width - crop_w) / 2, width: crop_w, height: crop_h }
 }
 
-/// torchvision's `Resize(side / 0.875)` and `CenterCrop(side)`, in one pass over the pixels that remain.
-pub fn centre(image: &Image, side: u32) -> Image {
+/// torchvision's `Resize(side / share)` and `CenterCrop(side)`, in one pass over the pixels that remain. `share` of the
+/// shorter side is kept, 0.01 to 1.
+pub fn centre(image: &Image, share: f64, side: u32) -> Image {
     let (w, h) = (f64::from(image.width), f64::from(image.height));
-    let short = (f64::from(side) / CENTRE_SHARE).round();
+    let short = (f64::from(side) / share).round();
     let (resized_w, resized_h) =
         if w <= h { (short, (short * h / w).floor()) } else { ((short * w / h).floor(), short) };
     let left = ((resized_w - f64::from(side)) / 2.0).round_ties_even();

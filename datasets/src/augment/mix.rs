@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::batch::ClassificationBatch;
-use crate::config::ClassificationOptions;
+use crate::config::{ClassificationOptions, CutMixBox};
 use crate::image::Rectangle;
 use crate::order::Pick;
 use crate::rng::{Rng, Stream};
@@ -51,13 +51,18 @@ impl Mix {
         }
         let lambda = rng.beta(f64::from(options.cutmix));
         let centre = [0, 1].map(|_| rng.below(side as u64) as u32);
-        Some(Self::cutmix(lambda, centre, side as u32))
+        Some(Self::cutmix(options.cutmix_box, lambda, centre, side as u32))
     }
 
-    /// Cuts 1 - `lambda` of the area about `centre` (column, row), as far as it lies in the image; lambda is then
-    /// corrected to the share that is kept. torchvision's and timm's rounding: an even number of pixels a side, down.
-    pub fn cutmix(lambda: f64, centre: [u32; 2], side: u32) -> Self {
-        let half = (0.5 * (1.0 - lambda).sqrt() * f64::from(side)) as u32;
+    /// Cuts the box that `lambda` says about `centre` (column, row), as far as it lies in the image; lambda is then
+    /// corrected to the share that is kept. Rounding as in torchvision, timm and the released code: an even number of
+    /// pixels a side, down.
+    pub fn cutmix(size: CutMixBox, lambda: f64, centre: [u32; 2], side: u32) -> Self {
+        let half = match size {
+            CutMixBox::Area => (0.5 * (1.0 - lambda).sqrt() * f64::from(side)) as u32,
+            // In float32, as in the released code.
+            CutMixBox::Side => (lambda as f32 * side as f32) as u32 / 2,
+        };
         let [left, top] = centre.map(|c| c.saturating_sub(half));
         let [right, bottom] = centre.map(|c| (c + half).min(side));
         let cut = Rectangle { left, top, width: right - left, height: bottom - top };

@@ -1,11 +1,12 @@
-//! MixUp and CutMix against timm and torchvision (`golden/make_augment.py`), and as part of a batch.
+//! MixUp and CutMix against timm and torchvision (`golden/make_augment.py`), CutMix with the released code's box against
+//! NumPy (`golden/make_crops.py`), and both as part of a batch.
 
 use std::sync::Arc;
 
 use adamv_datasets::augment::mix::Mix;
 use adamv_datasets::image::Rectangle;
 use adamv_datasets::order::{SampleStream, picks_for_step};
-use adamv_datasets::{BatchSource, ClassificationDataset, ClassificationOptions, Loader, Pick, Split};
+use adamv_datasets::{BatchSource, ClassificationDataset, ClassificationOptions, CutMixBox, Loader, Pick, Split};
 use serde::Deserialize;
 
 use crate::support::{imagenet, on_threads};
@@ -52,7 +53,7 @@ fn mixed_images_and_label_weights_are_timms() {
     for case in golden().mixes {
         let mix = match case.cut {
             false => Mix::MixUp { lambda: case.lambda as f32 },
-            true => Mix::cutmix(case.lambda, case.centre, case.side as u32),
+            true => Mix::cutmix(CutMixBox::Area, case.lambda, case.centre, case.side as u32),
         };
         assert_eq!(mix.lambda(), case.corrected as f32);
         let mut images = pattern(case.samples, case.side);
@@ -76,7 +77,58 @@ fn cut_rectangles_and_their_lambda_are_torchvisions() {
         let [left, top, right, bottom] = case.corners;
         let cut = Rectangle { left, top, width: right - left, height: bottom - top };
         let want = Mix::CutMix { cut, lambda: case.corrected as f32 };
-        assert_eq!(Mix::cutmix(case.lambda, case.centre, case.side), want, "lambda {}", case.lambda);
+        assert_eq!(Mix::cutmix(CutMixBox::Area, case.lambda, case.centre, case.side), want, "lambda {}", case.lambda);
+    }
+}
+
+/// `golden/crops.json`.
+#[derive(Deserialize)]
+struct Released {
+    boxes: Vec<ReleasedBox>,
+    mixes: Vec<ReleasedMix>,
+}
+
+#[derive(Deserialize)]
+struct ReleasedBox {
+    side: u32,
+    lambda: f64,
+    centre: [u32; 2],
+    #[serde(rename = "box")]
+    corners: Option<[u32; 4]>,
+    own: f64,
+}
+
+#[derive(Deserialize)]
+struct ReleasedMix {
+    samples: usize,
+    side: usize,
+    lambda: f64,
+    centre: [u32; 2],
+    images: Vec<f32>,
+    targets: Vec<Vec<f32>>,
+}
+
+#[test]
+fn a_box_by_its_side_is_the_released_codes() {
+    let released: Released = serde_json::from_str(include_str!("../golden/crops.json")).unwrap();
+    for case in released.boxes {
+        let mix = Mix::cutmix(CutMixBox::Side, case.lambda, case.centre, case.side);
+        let Mix::CutMix { cut, lambda } = mix else { panic!("{mix:?}") };
+        let corners = [cut.left, cut.top, cut.left + cut.width, cut.top + cut.height];
+        assert_eq!((cut.width * cut.height > 0).then_some(corners), case.corners, "lambda {}", case.lambda);
+        assert!((f64::from(lambda) - case.own).abs() < 1e-6, "{lambda}, want {}", case.own);
+    }
+    for case in released.mixes {
+        let mix = Mix::cutmix(CutMixBox::Side, case.lambda, case.centre, case.side as u32);
+        let mut images = pattern(case.samples, case.side);
+        mix.apply(&mut images, case.side);
+        assert_eq!(images, case.images);
+        for (i, row) in case.targets.iter().enumerate() {
+            let mut want = vec![0.0; case.samples];
+            want[i] += mix.lambda();
+            want[case.samples - 1 - i] += 1.0 - mix.lambda();
+            assert!(row.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-6), "{row:?} {want:?}");
+        }
     }
 }
 
@@ -117,6 +169,9 @@ fn lambda_has_the_distribution_asked_for() {
     // r^2 is uniform, so that the mean of the clipped area is 1/2 - 1/5 + 1/48.
     let (mean, _) = mean_and_variance(options(0.0, 1.0));
     assert!((mean - (1.0 - 0.3208)).abs() < 0.02, "{mean}");
+    // With a box by its side r is uniform: 1/3 - 1/8 + 1/80.
+    let (mean, _) = mean_and_variance(ClassificationOptions { cutmix_box: CutMixBox::Side, ..options(0.0, 1.0) });
+    assert!((mean - (1.0 - 0.2208)).abs() < 0.02, "{mean}");
 }
 
 fn open(mixup: f32, cutmix: f32) -> (tempfile::TempDir, Arc<ClassificationDataset>) {

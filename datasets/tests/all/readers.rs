@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use adamv_datasets::{
-    ClassificationDataset, ClassificationOptions, CocoPaths, DataConfig, DetectionDataset, DetectionOptions,
+    ClassificationDataset, ClassificationOptions, CocoPaths, CutMixBox, DataConfig, DetectionDataset, DetectionOptions,
     ImagenetPaths, RandAugmentOptions, ScenesConfig, Split, check,
 };
 use serde_json::{Value, json};
@@ -207,7 +207,7 @@ fn configurations_out_of_range_name_the_key() {
     fn ops(ops: usize, magnitude: u32) -> RandAugmentOptions {
         RandAugmentOptions { ops, magnitude }
     }
-    let cases: [(Bend, &str, &str); 14] = [
+    let cases: [(Bend, &str, &str); 18] = [
         (|c| c.scenes = None, "data", "data.scenes"),
         (|c| c.imagenet = Some(ImagenetPaths { root: "x".into() }), "data", "keep either"),
         (|c| c.classification.crop_scale = [0.5, 0.2], "data.classification.crop_scale", "(0, 1]"),
@@ -220,6 +220,10 @@ fn configurations_out_of_range_name_the_key() {
         ),
         (|c| c.classification.mixup = f32::NAN, "data.classification.mixup", "from 0 to 10"),
         (|c| c.classification.cutmix = -0.1, "data.classification.cutmix", "from 0 to 10"),
+        (|c| c.classification.eval_crop = Some(0.0), "data.classification.eval_crop", "from 0.01 to 1"),
+        (|c| c.classification.eval_crop = Some(-0.5), "data.classification.eval_crop", "from 0.01 to 1"),
+        (|c| c.classification.eval_crop = Some(1.01), "data.classification.eval_crop", "from 0.01 to 1"),
+        (|c| c.classification.eval_crop = Some(f64::NAN), "data.classification.eval_crop", "from 0.01 to 1"),
         (|c| c.detection.scale_jitter = [f32::NAN, 1.0], "data.detection.scale_jitter", "(0, 100]"),
         (|c| c.detection.max_instances = 0, "data.detection.max_instances", "from 1"),
         (|c| c.detection.std = [0.0; 3], "data.detection.std", "above 0"),
@@ -253,5 +257,16 @@ fn configurations_round_trip_and_refuse_unknown_keys() {
     assert_eq!(on.classification.randaugment, Some(RandAugmentOptions { ops: 3, magnitude: 9 }));
     let text = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<DataConfig>(&text).unwrap(), config);
+    // Absent is the default, null is no crop; both survive a record.
+    assert_eq!(config.classification.eval_crop, Some(0.875));
+    assert_eq!(config.classification.cutmix_box, CutMixBox::Area);
+    let released = json!({"classification": {"eval_crop": null, "cutmix_box": "side"}});
+    let released: DataConfig = serde_json::from_value(released).unwrap();
+    assert_eq!((released.classification.eval_crop, released.classification.cutmix_box), (None, CutMixBox::Side));
+    let text = serde_json::to_string(&released).unwrap();
+    assert_eq!(serde_json::from_str::<DataConfig>(&text).unwrap(), released);
+    let wrong = json!({"classification": {"cutmix_box": "wide"}});
+    let message = serde_json::from_value::<DataConfig>(wrong).unwrap_err().to_string();
+    assert!(message.contains("`wide`") && message.contains("`area` or `side`"), "{message}");
     assert!(serde_json::from_value::<DataConfig>(json!({"scnes": {}})).is_err());
 }

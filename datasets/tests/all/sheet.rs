@@ -97,6 +97,22 @@ fn equal_options_give_equal_bytes() {
 }
 
 #[test]
+fn classification_is_drawn_without_its_normalisation_and_cropped_as_evaluated() {
+    let dir = tempfile::tempdir().unwrap();
+    imagenet(dir.path(), &[("ant", 3)]);
+    let plain = show(dir.path(), &options(true)).unwrap();
+    let mut other = options(true);
+    (other.classification.mean, other.classification.std) = ([0.5; 3], [0.5; 3]);
+    assert_eq!(plain, show(dir.path(), &other).unwrap());
+    // Training's tiles come first: one row of them, below a heading.
+    other.classification.eval_crop = None;
+    let squashed = show(dir.path(), &other).unwrap();
+    let row = 3 * plain.width as usize * (TOP + 80);
+    assert_eq!(plain.rgb[..row], squashed.rgb[..row]);
+    assert_ne!(plain.rgb[row..], squashed.rgb[row..]);
+}
+
+#[test]
 fn options_out_of_range_are_named() {
     let dir = tempfile::tempdir().unwrap();
     imagenet(dir.path(), &[("ant", 1)]);

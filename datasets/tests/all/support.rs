@@ -15,7 +15,7 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// The pattern of `golden/make_transforms.py`.
+/// The pattern of `golden/picture.py`.
 pub fn picture(width: u32, height: u32) -> Image {
     let mut rgb = Vec::new();
     for y in 0..height {

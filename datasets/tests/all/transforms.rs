@@ -1,10 +1,10 @@
-//! Crop, resize, flip and normalise against torchvision and Pillow: `golden/make_transforms.py`.
+//! Crop, resize, flip and normalise against torchvision and Pillow: `golden/make_transforms.py`, `golden/make_crops.py`.
 
-use adamv_datasets::augment::classification::{centre, random_crop};
+use adamv_datasets::augment::classification::{centre, eval, random_crop};
 use adamv_datasets::augment::{mirror, resize, resize_box, write_normalised};
-use adamv_datasets::image::Rectangle;
+use adamv_datasets::image::{Rectangle, write_png};
 use adamv_datasets::rng::{Rng, Stream};
-use adamv_datasets::{ClassificationOptions, Image};
+use adamv_datasets::{BatchSource, ClassificationDataset, ClassificationOptions, Image, Pick, Split};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -29,8 +29,16 @@ struct CropCase {
 #[derive(Deserialize)]
 struct CentreCase {
     image: [u32; 2],
+    share: Option<f64>,
     side: u32,
     pixels: Vec<u8>,
+}
+
+/// `golden/crops.json`.
+#[derive(Deserialize)]
+struct Crops {
+    centres: Vec<CentreCase>,
+    squashed: Vec<CentreCase>,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +82,54 @@ fn crop_and_resize_is_torchvisions() {
 fn centre_is_torchvisions_resize_and_crop() {
     for case in golden().centre {
         let image = picture(case.image[0], case.image[1]);
-        same_within(&centre(&image, case.side), &case.pixels, 1);
+        same_within(&centre(&image, 0.875, case.side), &case.pixels, 1);
+        same_within(&evaluated(&image, &ClassificationOptions::default(), case.side), &case.pixels, 1);
+    }
+}
+
+/// The evaluation sample as bytes.
+fn evaluated(image: &Image, options: &ClassificationOptions, side: u32) -> Image {
+    let plane = (side * side) as usize;
+    let mut canvas = vec![7.0; 3 * plane];
+    eval(image, options, side as usize, &mut canvas);
+    let byte = |at: usize, c: usize| (canvas[c * plane + at] * options.std[c] + options.mean[c]) * 255.0;
+    let rgb = (0..plane).flat_map(|at| [0, 1, 2].map(|c| byte(at, c).round() as u8)).collect();
+    Image { width: side, height: side, rgb }
+}
+
+#[test]
+fn the_evaluation_crop_is_what_the_options_say() {
+    let crops: Crops = serde_json::from_str(include_str!("../golden/crops.json")).unwrap();
+    for case in crops.centres.iter().chain(&crops.squashed) {
+        let options = ClassificationOptions { eval_crop: case.share, ..Default::default() };
+        let image = picture(case.image[0], case.image[1]);
+        same_within(&evaluated(&image, &options, case.side), &case.pixels, 1);
+    }
+    assert!(crops.centres.iter().all(|case| case.share.is_some()));
+    assert!(crops.squashed.iter().all(|case| case.share.is_none()));
+}
+
+#[test]
+fn mean_and_deviation_of_one_half_give_pixels_from_minus_1_to_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let greys = [0, 51, 255].map(|v| (v, format!("{v:03}")));
+    for (value, class) in &greys {
+        for split in ["train", "val"] {
+            let folder = dir.path().join(split).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            let grey = Image { width: 8, height: 8, rgb: vec![*value; 3 * 8 * 8] };
+            write_png(&folder.join("a.png"), &grey).unwrap();
+        }
+    }
+    let options = ClassificationOptions { mean: [0.5; 3], std: [0.5; 3], ..Default::default() };
+    let open = |split| ClassificationDataset::open(dir.path(), split, &options, 8).unwrap();
+    let train = open(Split::Train).train_batch(&[0, 1, 2].map(|index| Pick { index, epoch: 0 }), 0).unwrap();
+    let eval = open(Split::Val).eval_batch(&[0, 1, 2]).unwrap();
+    for batch in [train, eval] {
+        // 51 is a fifth of 255.
+        for (sample, want) in batch.images.chunks(3 * 8 * 8).zip([-1.0, -0.6, 1.0_f32]) {
+            assert!(sample.iter().all(|v| (v - want).abs() < 1e-6), "{}, want {want}", sample[0]);
+        }
     }
 }
 
@@ -131,14 +186,16 @@ proptest! {
     }
 
     #[test]
-    fn any_image_has_a_centre(w in 1u32..300, h in 1u32..300, side in 1u32..40) {
-        let out = centre(&picture(w, h), side);
+    fn any_image_has_a_centre(w in 1u32..300, h in 1u32..300, share in 0.01..=1.0, side in 1u32..40) {
+        let out = centre(&picture(w, h), share, side);
         prop_assert_eq!(out.rgb.len(), (3 * side * side) as usize);
     }
 }
 
 #[test]
 fn very_long_images_cost_no_more_than_others() {
-    let out = centre(&picture(1, 30_000), 64);
-    assert_eq!((out.width, out.height), (64, 64));
+    for share in [0.01, 0.875, 1.0] {
+        let out = centre(&picture(1, 30_000), share, 64);
+        assert_eq!((out.width, out.height), (64, 64));
+    }
 }

@@ -19,7 +19,7 @@ from torchvision.transforms import InterpolationMode, RandAugment
 from torchvision.transforms.autoaugment import _apply_op
 from torchvision.transforms.v2 import CutMix, MixUp
 
-from make_transforms import picture
+from picture import picture
 
 HERE = pathlib.Path(__file__).parent
 

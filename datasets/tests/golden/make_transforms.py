@@ -1,7 +1,7 @@
 """Golden numbers for crop, resize, flip and normalise, in transforms.json.
 
 Run: python make_transforms.py, with torch 2.11.0, torchvision 0.26.0, pillow 13.0.0, numpy. The images are patterns that the tests
-make for themselves: see `picture`.
+make for themselves: see `picture.py`.
 """
 
 import json
@@ -12,15 +12,10 @@ from PIL import Image
 from torchvision.transforms import functional as F
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
 
+from picture import picture
+
 HERE = pathlib.Path(__file__).parent
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-
-
-def picture(width, height):
-    """A pattern that any language can make from integers: byte c at (x, y)."""
-    y, x = np.mgrid[0:height, 0:width]
-    channels = [(x * 7 + y * 3 + c * 50 + (x * y) % 31 * 4) % 256 for c in range(3)]
-    return Image.fromarray(np.stack(channels, -1).astype(np.uint8))
 
 
 def pixels(image):

@@ -463,6 +463,23 @@ mod tests {
     }
 
     #[test]
+    fn the_papers_suites_prepare_classification_as_the_released_code_does() {
+        for table in [
+            "paper",
+            "ablation-router-paper",
+            "ablation-experts-paper",
+            "ablation-position-paper",
+            "ablation-steps-paper",
+        ] {
+            for cell in of_file(&format!("{table}.yaml")) {
+                let options = &cell.data.classification;
+                assert_eq!((options.mean, options.std, options.eval_crop), ([0.5; 3], [0.5; 3], None), "{table}");
+                assert_eq!(options.cutmix_box, adamv_datasets::CutMixBox::Side, "{table}");
+            }
+        }
+    }
+
+    #[test]
     fn the_papers_suite_has_the_papers_schedule() {
         for cell in of_file("paper.yaml") {
             let training = &cell.training;

@@ -204,3 +204,31 @@ fn inputs(
     };
     Ok((pixels, batch))
 }
+
+#[cfg(test)]
+mod tests {
+    use adamv_datasets::image::write_png;
+    use adamv_datasets::{BatchSource, ClassificationDataset, Image, Split};
+
+    use super::*;
+
+    #[test]
+    fn an_image_is_classified_from_the_pixels_that_evaluation_sees() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("val/ant");
+        std::fs::create_dir_all(&folder).unwrap();
+        let rgb = (0..3 * 40 * 25).map(|i| (i * 37 % 251) as u8).collect();
+        write_png(&folder.join("a.png"), &Image { width: 40, height: 25, rgb }).unwrap();
+        let mut data = DataConfig::default();
+        data.classification.mean = [0.5; 3];
+        data.classification.std = [0.25; 3];
+        let mut sizes = InputsConfig::default();
+        (sizes.classification.image_size, sizes.detection.image_size) = (16, 16);
+        for eval_crop in [None, Some(0.5)] {
+            data.classification.eval_crop = eval_crop;
+            let (pixels, _) = inputs(&folder.join("a.png"), 1, &data, &sizes).unwrap();
+            let val = ClassificationDataset::open(dir.path(), Split::Val, &data.classification, 16).unwrap();
+            assert_eq!(pixels, val.eval_batch(&[0]).unwrap().images, "{eval_crop:?}");
+        }
+    }
+}
