@@ -4,12 +4,14 @@ use tch::{Kind, Tensor};
 
 use super::boxes;
 use super::detector::Targets;
+use super::norm::Norm;
 use super::roi_align::Rows;
 use super::rpn::{Proposals, box_loss};
 use super::sampling::{Assignment, assign, balanced, gather_rows};
 use crate::config::DetectorConfig;
 use crate::layers::{Conv, Linear};
 use crate::params::{Init, Scope};
+use crate::vit::Mode;
 
 /// Over this IoU an RoI is foreground, by stage.
 const IOU: [f64; 3] = [0.5, 0.6, 0.7];
@@ -22,7 +24,9 @@ const SIDE: usize = 7;
 #[derive(Debug)]
 struct Stage {
     convs: Vec<Conv>,
+    conv_norms: Vec<Norm>,
     fc: Linear,
+    fc_norm: Norm,
     class: Linear,
     code: Linear,
 }
@@ -32,20 +36,24 @@ impl Stage {
         let (c, he) = (config.channels, Init::FanIn { gain: 2.0 });
         Self {
             convs: (0..config.box_convs).map(|i| Conv::new(scope.sub("conv").sub(i), c, c, 3, he)).collect(),
+            conv_norms: (0..config.box_convs)
+                .map(|i| Norm::new(scope.sub("conv_norm").sub(i), config.norm, c))
+                .collect(),
             fc: Linear::new(scope.sub("fc"), c * SIDE * SIDE, config.box_fc, he),
+            fc_norm: Norm::new(scope.sub("fc_norm"), config.norm, config.box_fc),
             class: Linear::new(scope.sub("class"), config.box_fc, classes + 1, Init::Normal(0.01)),
             code: Linear::new(scope.sub("code"), config.box_fc, 4, Init::Normal(0.001)),
         }
     }
 
     /// RoIs `[B,P,4]` -> class logits `[B,P,C+1]` and box code `[B,P,4]`, f32.
-    fn forward(&self, rows: &Rows, rois: &Tensor) -> (Tensor, Tensor) {
+    fn forward(&self, rows: &Rows, rois: &Tensor, mode: Mode) -> (Tensor, Tensor) {
         let (b, p) = (rois.size()[0], rois.size()[1]);
         let mut x = rows.align(rois, SIDE);
-        for conv in &self.convs {
-            x = conv.forward(&x).relu();
+        for (conv, norm) in self.convs.iter().zip(&self.conv_norms) {
+            x = norm.forward(conv.forward(&x), mode).relu();
         }
-        let x = self.fc.forward(&x.flatten(1, 3)).relu();
+        let x = self.fc_norm.forward(self.fc.forward(&x.flatten(1, 3)), mode).relu();
         let shape = |y: Tensor| y.view([b, p, -1]).to_kind(Kind::Float);
         (shape(self.class.forward(&x)), shape(self.code.forward(&x)))
     }
@@ -108,7 +116,7 @@ impl RoiHead {
     }
 
     /// Class and box loss of every stage, scalars.
-    pub fn losses(&self, rows: &Rows, rois: &Rois, targets: &Targets) -> Vec<(Tensor, Tensor)> {
+    pub fn losses(&self, rows: &Rows, rois: &Rois, targets: &Targets, mode: Mode) -> Vec<(Tensor, Tensor)> {
         let mut boxes = rois.boxes.shallow_clone();
         let (mut truth, mut foreground) = (rois.truth.shallow_clone(), rois.foreground.shallow_clone());
         let real = rois.real.to_kind(Kind::Float);
@@ -119,7 +127,7 @@ impl RoiHead {
                 foreground = best.ge(IOU[s]).logical_and(&rois.real);
                 truth = index;
             }
-            let (logits, code) = stage.forward(rows, &boxes);
+            let (logits, code) = stage.forward(rows, &boxes, mode);
             let class = (targets.labels.gather(1, &truth, false) + 1) * foreground.to_kind(Kind::Int64);
             let entropy = logits.log_softmax(-1, Kind::Float).gather(2, &class.unsqueeze(-1), false).squeeze_dim(-1);
             let class_loss = -(entropy * &real).sum(Kind::Float) / real.sum(Kind::Float).clamp_min(1.0);
@@ -135,7 +143,7 @@ impl RoiHead {
         let mut boxes = proposals.boxes.shallow_clone();
         let mut sum: Option<Tensor> = None;
         for (s, stage) in self.stages.iter().enumerate() {
-            let (logits, code) = stage.forward(rows, &boxes);
+            let (logits, code) = stage.forward(rows, &boxes, Mode::Evaluate);
             let probability = logits.softmax(-1, Kind::Float);
             sum = Some(match sum {
                 Some(sum) => sum + probability,
