@@ -38,7 +38,7 @@ fn main() {
         let (images, targets) = &batches[step % batches.len()];
         let clock = Instant::now();
         let (map, _) = system.feature_map(images, Mode::Train);
-        let losses = system.detector().losses(&map, targets);
+        let losses = system.detector().losses(&map, targets, Mode::Train);
         let terms: Vec<&Tensor> = losses.iter().map(|(_, loss)| loss).collect();
         let total = Tensor::stack(&terms, 0).sum(Kind::Float);
         total.backward();

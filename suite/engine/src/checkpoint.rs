@@ -115,8 +115,7 @@ impl Checkpoints {
         let stem = format!("phase{}-step{:07}", position.phase, position.step);
         position.weights = if done { FINAL.into() } else { format!("{stem}.weights.safetensors") };
         position.state = (!done).then(|| format!("{stem}.state.safetensors"));
-        let all = params.iter().map(|p| (p.name.as_str(), &p.tensor));
-        write_bytes_atomic(&self.dir.join(&position.weights), &weights::to_bytes(all)?)?;
+        write_bytes_atomic(&self.dir.join(&position.weights), &weights::to_bytes(params.saved())?)?;
         if let Some(file) = &position.state {
             let mut state = state.unwrap_or_default();
             for (name, device) in generators(device) {
@@ -134,7 +133,7 @@ impl Checkpoints {
         self.remove_others(position)
     }
 
-    /// Puts the weights of `position` into `params`.
+    /// Puts the weights and buffers of `position` into `params`.
     pub fn load_weights(&self, position: &Position, params: &Params) -> Result<(), EngineError> {
         load(&self.dir.join(&position.weights), params)
     }
@@ -185,7 +184,7 @@ impl Checkpoints {
     }
 }
 
-/// Puts the weights of a file into `params`, each by its own name.
+/// Puts the weights and buffers of a file into `params`, each by its own name.
 pub fn load(path: &Path, params: &Params) -> Result<(), EngineError> {
     let saved = weights::read(path)?;
     Ok(weights::assign(params, path, |name| saved.get(name))?)

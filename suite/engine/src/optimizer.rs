@@ -85,7 +85,8 @@ impl Optimizer {
         Ok(norm)
     }
 
-    /// Ends a phase: the averaged weights, if there are any, become the weights.
+    /// Ends a phase: the averaged weights, if there are any, become the weights. Buffers, such as a batch norm's running
+    /// statistics, stay as they are: they are averages already.
     pub fn adopt_average(&self) -> Result<(), EngineError> {
         tch::no_grad(|| {
             for (weight, average) in self.weights().zip(&self.average) {

@@ -139,7 +139,7 @@ impl Bench<'_> {
             }
             Task::Detection => {
                 let map = self.system.feature_map(&images, Mode::Train).0;
-                let losses = self.system.detector().losses(&map, &self.targets(batch as i64));
+                let losses = self.system.detector().losses(&map, &self.targets(batch as i64), Mode::Train);
                 let losses: Vec<&Tensor> = losses.iter().map(|(_, loss)| loss).collect();
                 Tensor::stack(&losses, 0).sum(Kind::Float)
             }

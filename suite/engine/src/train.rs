@@ -279,7 +279,7 @@ impl Trainer<'_> {
         let (images, targets) = batch::detection(batch, self.device)?;
         let (losses, out) = self.autocast(|| {
             let (map, out) = self.system.feature_map(&images, mode);
-            (self.system.detector().losses(&map, &targets), out)
+            (self.system.detector().losses(&map, &targets, mode), out)
         })?;
         Ok((losses.into_iter().map(|(name, loss)| (Some(Task::Detection), name, loss)).collect(), out))
     }

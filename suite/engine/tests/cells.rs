@@ -11,7 +11,7 @@ use adamv_engine::{
     CellConfig, Context, EngineError, EvaluationConfig, FeaturesBackbone, FeaturesConfig, Precision, ProbesConfig,
     Progress, ScheduleConfig, TrainingConfig, features, predict, run_cell,
 };
-use adamv_models::config::{Pool, TapsConfig, preset};
+use adamv_models::config::{NormKind, Pool, TapsConfig, preset};
 use adamv_models::weights;
 use adamv_store::{CellDir, History, HistoryRow, Probes, Record, write_record};
 use serde_json::json;
@@ -80,6 +80,13 @@ fn adapting() -> CellConfig {
     config
 }
 
+/// A detector whose norms have running statistics.
+fn batch_normed() -> CellConfig {
+    let mut config = tiny("large-dense");
+    config.model.detector.norm = NormKind::Batch;
+    config
+}
+
 /// Training draws from the generator of the process: one cell at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -123,6 +130,7 @@ fn a_resumed_cell_equals_an_uninterrupted_one_bit_for_bit() {
         (two_stages("mtl-moe"), Precision::F32, 0.9),
         (adaptive(), Precision::F32, 0.9),
         (adapting(), Precision::F32, 0.9),
+        (batch_normed(), Precision::F32, 0.9),
     ] {
         let system = config.system.clone();
         (config.training.precision, config.training.ema_decay) = (precision, ema);

@@ -104,6 +104,20 @@ impl Default for InputsConfig {
     }
 }
 
+/// What follows every hidden convolution, fully connected layer and deconvolution of the detector, before its activation,
+/// and every level of the pyramid. Where exactly: [`crate::detection::norm`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormKind {
+    None,
+    /// LayerNorm over the channels of each position.
+    Layer,
+    /// GroupNorm of 32 groups, or of the largest divisor of the channels below, two channels a group at least.
+    Group,
+    /// BatchNorm; its statistics depend on how a batch is cut over devices.
+    Batch,
+}
+
 /// The (cascade) Mask R-CNN head (paper.md section 6).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -116,6 +130,8 @@ pub struct DetectorConfig {
     pub max_level: usize,
     /// Channels of the pyramid and of the RoI heads' convolutions, C.
     pub channels: usize,
+    /// The norm of its hidden layers.
+    pub norm: NormKind,
     /// Width of the box head's fully connected layer.
     pub box_fc: usize,
     /// 3x3 convolutions of the box head.
@@ -149,6 +165,7 @@ impl Default for DetectorConfig {
             min_level: 3,
             max_level: 7,
             channels: 256,
+            norm: NormKind::Layer,
             box_fc: 1024,
             box_convs: 4,
             mask_convs: 4,

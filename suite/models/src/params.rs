@@ -39,10 +39,19 @@ pub struct Param {
     pub decay: bool,
 }
 
-/// All weights of a model, in the order of their creation.
+/// A tensor that is saved with the weights and isn't one, f32: forward passes in training change it, no optimizer does. It
+/// has no gradient, and nothing decays, clips, averages or counts it.
+#[derive(Debug)]
+pub struct Buffer {
+    pub name: String,
+    pub tensor: Tensor,
+}
+
+/// All weights of a model, in the order of their creation, and its buffers.
 #[derive(Debug)]
 pub struct Params {
     list: Vec<Param>,
+    buffers: Vec<Buffer>,
     seed: u64,
     device: Device,
     sizes_only: bool,
@@ -50,13 +59,13 @@ pub struct Params {
 
 impl Params {
     pub fn new(seed: u64, device: Device) -> Self {
-        Self { list: Vec::new(), seed, device, sizes_only: false }
+        Self { list: Vec::new(), buffers: Vec::new(), seed, device, sizes_only: false }
     }
 
     /// Weights that have their sizes and no memory: each is one number, repeated. Constants have their value, what would be
     /// drawn is 0. For what a model costs; it can't be trained or run to any use.
     pub fn sizes() -> Self {
-        Self { list: Vec::new(), seed: 0, device: Device::Cpu, sizes_only: true }
+        Self { list: Vec::new(), buffers: Vec::new(), seed: 0, device: Device::Cpu, sizes_only: true }
     }
 
     /// Where the weights lie.
@@ -69,8 +78,15 @@ impl Params {
         Scope { params: self, prefix: String::new() }
     }
 
+    /// The weights, without buffers.
     pub fn iter(&self) -> impl Iterator<Item = &Param> {
         self.list.iter()
+    }
+
+    /// What belongs into a file of this model: weights and buffers by name.
+    pub fn saved(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        let weights = self.list.iter().map(|p| (p.name.as_str(), &p.tensor));
+        weights.chain(self.buffers.iter().map(|b| (b.name.as_str(), &b.tensor)))
     }
 
     /// The weights by name.
@@ -110,6 +126,15 @@ impl Scope<'_> {
     /// Creates a norm's, a bias's or an embedding's weight: weight decay leaves it alone.
     pub fn undecayed(&mut self, name: &str, size: &[usize], init: Init) -> Tensor {
         self.create(name, size, init, false)
+    }
+
+    /// Creates a buffer.
+    pub fn buffer(&mut self, name: &str, size: &[usize], init: Init) -> Tensor {
+        let name = self.full_name(name);
+        let tensor = self.tensor(size, &self.draw(&name, size, init));
+        let shared = tensor.shallow_clone();
+        self.params.buffers.push(Buffer { name, tensor });
+        shared
     }
 
     /// The whole name of the weight `name` in this scope.
@@ -161,16 +186,18 @@ impl Scope<'_> {
     }
 
     fn add(&mut self, name: &str, size: &[usize], first: &[f32], decay: bool) -> Tensor {
-        let dims: Vec<i64> = size.iter().map(|&s| s as i64).collect();
-        let tensor = if self.params.sizes_only {
-            Tensor::from_slice(&first[..1]).squeeze().expand(dims.as_slice(), false)
-        } else {
-            let tensor = Tensor::from_slice(first).view(dims.as_slice()).to_device(self.params.device);
-            tensor.set_requires_grad(true)
-        };
+        let tensor = self.tensor(size, first).set_requires_grad(!self.params.sizes_only);
         let shared = tensor.shallow_clone();
         self.params.list.push(Param { name: self.full_name(name), tensor, decay });
         shared
+    }
+
+    fn tensor(&self, size: &[usize], first: &[f32]) -> Tensor {
+        let dims: Vec<i64> = size.iter().map(|&s| s as i64).collect();
+        if self.params.sizes_only {
+            return Tensor::from_slice(&first[..1]).squeeze().expand(dims.as_slice(), false);
+        }
+        Tensor::from_slice(first).view(dims.as_slice()).to_device(self.params.device)
     }
 }
 

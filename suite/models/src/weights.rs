@@ -68,7 +68,7 @@ pub fn to_bytes<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) ->
     })
 }
 
-/// Copies into every weight of `params` the tensor that `find` names for it. A missing tensor or another shape means
+/// Copies into every weight and buffer of `params` the tensor that `find` names for it. A missing tensor or another shape means
 /// another architecture: nothing is copied then.
 pub fn assign<'a>(params: &Params, path: &Path, find: impl Fn(&str) -> Option<&'a Tensor>) -> Result<(), ModelError> {
     let bad = |reason: String| ModelError::Weights {
@@ -77,13 +77,13 @@ pub fn assign<'a>(params: &Params, path: &Path, find: impl Fn(&str) -> Option<&'
         mend: "it belongs to another architecture: give the configuration it was trained with",
     };
     let mut found = Vec::new();
-    for param in params.iter() {
-        let value = find(&param.name).ok_or_else(|| bad(format!("it has no tensor {}", param.name)))?;
-        if value.size() != param.tensor.size() {
-            let (theirs, ours) = (value.size(), param.tensor.size());
-            return Err(bad(format!("tensor {} is {theirs:?}, the model's is {ours:?}", param.name)));
+    for (name, tensor) in params.saved() {
+        let value = find(name).ok_or_else(|| bad(format!("it has no tensor {name}")))?;
+        if value.size() != tensor.size() {
+            let (theirs, ours) = (value.size(), tensor.size());
+            return Err(bad(format!("tensor {name} is {theirs:?}, the model's is {ours:?}")));
         }
-        found.push((&param.tensor, value));
+        found.push((tensor, value));
     }
     tch::no_grad(|| {
         for (target, value) in found {

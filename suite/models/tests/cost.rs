@@ -153,7 +153,7 @@ fn touched(system: &dyn System, config: &ModelConfig, task: Task) -> u64 {
                 masks: Tensor::ones([1, 1, 14, 14], (Kind::Uint8, Device::Cpu)),
             };
             let map = system.feature_map(&images, Mode::Evaluate).0;
-            system.detector().losses(&map, &targets).into_iter().map(|(_, loss)| loss).collect()
+            system.detector().losses(&map, &targets, Mode::Evaluate).into_iter().map(|(_, loss)| loss).collect()
         }
     };
     Tensor::stack(&terms, 0).sum(Kind::Float).backward();

@@ -53,7 +53,12 @@ fn every_weight_is_reached_by_the_gradient_of_a_task_that_activates_it() {
                     Task::Classification => vec![system.classify(&images, Mode::Train).0.square().mean(Kind::Float)],
                     Task::Detection => {
                         let (map, _) = system.feature_map(&images, Mode::Train);
-                        system.detector().losses(&map, &targets).into_iter().map(|(_, loss)| loss).collect()
+                        system
+                            .detector()
+                            .losses(&map, &targets, Mode::Train)
+                            .into_iter()
+                            .map(|(_, loss)| loss)
+                            .collect()
                     }
                 };
                 Tensor::stack(&terms, 0).sum(Kind::Float).backward();
@@ -77,7 +82,7 @@ fn losses_are_named_and_finite_without_any_object() {
     targets.labels = targets.labels.full_like(-1);
     targets.boxes = targets.boxes.zeros_like();
     let (map, _) = system.feature_map(&images, Mode::Train);
-    let losses = system.detector().losses(&map, &targets);
+    let losses = system.detector().losses(&map, &targets, Mode::Train);
     let names: Vec<&str> = losses.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["rpn_objectness", "rpn_box", "class_1", "box_1", "class_2", "box_2", "mask"]);
     for (name, loss) in &losses {

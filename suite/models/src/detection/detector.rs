@@ -10,6 +10,7 @@ use super::roi_head::RoiHead;
 use super::rpn::Rpn;
 use crate::config::ModelConfig;
 use crate::params::Scope;
+use crate::vit::Mode;
 
 /// Padded ground truth of a batch, on the model's device.
 pub struct Targets {
@@ -60,22 +61,23 @@ impl Detector {
     }
 
     /// Losses of a batch with feature map `[B,D,Y,X]`: `rpn_objectness`, `rpn_box`, `class` and `box` (in a cascade with the
-    /// number of the stage, divided by the number of stages), `mask`. Samples are drawn from the default generator.
-    pub fn losses(&self, map: &Tensor, targets: &Targets) -> Losses {
-        let pyramid = self.pyramid.forward(map);
-        let rpn = self.rpn.forward(&pyramid);
+    /// number of the stage, divided by the number of stages), `mask`. Samples are drawn from the default generator in both
+    /// modes; `mode` says which statistics batch norms use.
+    pub fn losses(&self, map: &Tensor, targets: &Targets, mode: Mode) -> Losses {
+        let pyramid = self.pyramid.forward(map, mode);
+        let rpn = self.rpn.forward(&pyramid, mode);
         let (objectness, rpn_box) = self.rpn.losses(&rpn, targets);
         let mut losses = vec![("rpn_objectness".to_owned(), objectness), ("rpn_box".to_owned(), rpn_box)];
         let rois = self.roi_head.sample(&self.rpn.propose(&rpn), targets);
         let rows = Rows::new(&pyramid, &self.levels);
-        let stages = self.roi_head.losses(&rows, &rois, targets);
+        let stages = self.roi_head.losses(&rows, &rois, targets, mode);
         let many = stages.len() > 1;
         for (s, (class, code)) in stages.into_iter().enumerate() {
             let suffix = if many { format!("_{}", s + 1) } else { String::new() };
             losses.push((format!("class{suffix}"), class));
             losses.push((format!("box{suffix}"), code));
         }
-        losses.push(("mask".to_owned(), self.mask_head.loss(&rows, &rois, targets)));
+        losses.push(("mask".to_owned(), self.mask_head.loss(&rows, &rois, targets, mode)));
         losses
     }
 
@@ -91,13 +93,13 @@ impl Detector {
     /// Detections of a batch with feature map `[B,D,Y,X]`.
     pub fn detect(&self, map: &Tensor, limits: &Limits) -> Detections {
         tch::no_grad(|| {
-            let pyramid = self.pyramid.forward(map);
-            let proposals = self.rpn.propose(&self.rpn.forward(&pyramid));
+            let pyramid = self.pyramid.forward(map, Mode::Evaluate);
+            let proposals = self.rpn.propose(&self.rpn.forward(&pyramid, Mode::Evaluate));
             let rows = Rows::new(&pyramid, &self.levels);
             let (scores, boxes) = self.roi_head.predict(&rows, &proposals);
             let found = results::select(&scores, &boxes, &proposals.real, limits);
             let (boxes, labels) = results::padded(&found, map.device());
-            let masks = self.mask_head.forward(&rows, &boxes, &labels).sigmoid();
+            let masks = self.mask_head.forward(&rows, &boxes, &labels, Mode::Evaluate).sigmoid();
             results::with_masks(found, &masks)
         })
     }

@@ -3,12 +3,14 @@
 use tch::{Device, Kind, Tensor};
 
 use super::detector::Targets;
+use super::norm::Norm;
 use super::roi_align::Rows;
 use super::roi_head::Rois;
 use super::sampling::gather_rows;
 use crate::config::DetectorConfig;
 use crate::layers::{Conv, Upsample};
 use crate::params::{Init, Scope};
+use crate::vit::Mode;
 
 /// Side of the features that the mask head sees; its masks have twice that.
 const SIDE: usize = 14;
@@ -18,7 +20,9 @@ pub const MASK: i64 = 2 * SIDE as i64;
 #[derive(Debug)]
 pub struct MaskHead {
     convs: Vec<Conv>,
+    conv_norms: Vec<Norm>,
     up: Upsample,
+    up_norm: Norm,
     mask: Conv,
     rois: i64,
 }
@@ -30,20 +34,24 @@ impl MaskHead {
             convs: (0..config.mask_convs)
                 .map(|i| Conv::new(scope.sub("conv").sub(i), c, c, 3, Init::FanIn { gain: 2.0 }))
                 .collect(),
+            conv_norms: (0..config.mask_convs)
+                .map(|i| Norm::new(scope.sub("conv_norm").sub(i), config.norm, c))
+                .collect(),
             up: Upsample::new(scope.sub("up"), c, c),
+            up_norm: Norm::new(scope.sub("up_norm"), config.norm, c),
             mask: Conv::new(scope.sub("mask"), c, classes, 1, Init::FanIn { gain: 1.0 }),
             rois: config.mask_rois as i64,
         }
     }
 
     /// Boxes `[B,P,4]` and their labels `[B,P]` int64 (0-based, no background) -> mask logits `[B,P,28,28]` f32.
-    pub fn forward(&self, rows: &Rows, boxes: &Tensor, labels: &Tensor) -> Tensor {
+    pub fn forward(&self, rows: &Rows, boxes: &Tensor, labels: &Tensor, mode: Mode) -> Tensor {
         let (b, p) = (boxes.size()[0], boxes.size()[1]);
         let mut x = rows.align(boxes, SIDE);
-        for conv in &self.convs {
-            x = conv.forward(&x).relu();
+        for (conv, norm) in self.convs.iter().zip(&self.conv_norms) {
+            x = norm.forward(conv.forward(&x), mode).relu();
         }
-        let all = self.mask.forward(&self.up.forward(&x).relu());
+        let all = self.mask.forward(&self.up_norm.forward(self.up.forward(&x), mode).relu());
         let class = labels.clamp_min(0).view([-1, 1, 1, 1]).expand([-1, -1, MASK, MASK], false);
         all.gather(1, &class, false).view([b, p, MASK, MASK]).to_kind(Kind::Float)
     }
@@ -55,12 +63,12 @@ impl MaskHead {
     }
 
     /// Binary cross-entropy, averaged over the pixels of the foreground RoIs.
-    pub fn loss(&self, rows: &Rows, rois: &Rois, targets: &Targets) -> Tensor {
+    pub fn loss(&self, rows: &Rows, rois: &Rois, targets: &Targets, mode: Mode) -> Tensor {
         let slots = self.rois.min(rois.boxes.size()[1]);
         // Foreground comes first. On a CPU it costs nothing to ask how much there is, and background is left out; on a GPU
-        // asking would stop the step.
+        // asking would stop the step. The statistics of a batch norm are over all of them, on every device.
         let slots = match rois.boxes.device() {
-            Device::Cpu => {
+            Device::Cpu if !self.up_norm.over_batch() => {
                 slots.min(rois.foreground.sum_dim_intlist([1].as_slice(), false, Kind::Int64).max().int64_value(&[]))
             }
             _ => slots,
@@ -68,7 +76,7 @@ impl MaskHead {
         let first = |t: &Tensor| t.narrow(1, 0, slots.max(1));
         let (boxes, truth, foreground) = (first(&rois.boxes), first(&rois.truth), first(&rois.foreground));
         let target = tch::no_grad(|| crop(&boxes, &truth, targets));
-        let logits = self.forward(rows, &boxes, &targets.labels.gather(1, &truth, false));
+        let logits = self.forward(rows, &boxes, &targets.labels.gather(1, &truth, false), mode);
         mask_loss(&logits, &target, &foreground)
     }
 }

@@ -11,6 +11,7 @@ pub mod boxes;
 pub mod detector;
 pub mod mask_head;
 pub mod nms;
+pub mod norm;
 pub mod pyramid;
 pub mod results;
 pub mod roi_align;

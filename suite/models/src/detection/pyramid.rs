@@ -2,12 +2,15 @@
 
 use tch::Tensor;
 
+use super::norm::Norm;
 use crate::config::{DetectorConfig, InputConfig};
 use crate::layers::{Conv, Upsample};
 use crate::params::{Init, Scope};
+use crate::vit::Mode;
 
 /// Makes levels `min_level` to `max_level`, level l at stride 2^l. The level of the patch is a 1x1 convolution of the
-/// map, finer ones are transposed convolutions of it, coarser ones stride-2 convolutions; a 3x3 convolution ends each.
+/// map, finer ones are transposed convolutions of it, coarser ones stride-2 convolutions; a 3x3 convolution ends each, and
+/// a norm follows it. The layers before have none: F-VLM's pyramid, too, makes its levels of one another before any is normed.
 #[derive(Debug)]
 pub struct Pyramid {
     lateral: Conv,
@@ -17,6 +20,7 @@ pub struct Pyramid {
     coarser: Vec<Conv>,
     /// One for each level, finest first.
     outputs: Vec<Conv>,
+    norms: Vec<Norm>,
 }
 
 impl Pyramid {
@@ -32,6 +36,9 @@ impl Pyramid {
                 .collect(),
             outputs: (config.min_level..=config.max_level)
                 .map(|l| Conv::new(scope.sub("output").sub(l), c, c, 3, Init::FanIn { gain: 1.0 }))
+                .collect(),
+            norms: (config.min_level..=config.max_level)
+                .map(|l| Norm::new(scope.sub("output_norm").sub(l), config.norm, c))
                 .collect(),
         }
     }
@@ -56,7 +63,7 @@ impl Pyramid {
     }
 
     /// Map `[B,D,Y,X]` -> one map `[B,C,Yl,Xl]` per level, finest first.
-    pub fn forward(&self, map: &Tensor) -> Vec<Tensor> {
+    pub fn forward(&self, map: &Tensor, mode: Mode) -> Vec<Tensor> {
         let base = self.lateral.forward(map);
         let mut levels = vec![base.shallow_clone()];
         for finer in &self.finer {
@@ -68,7 +75,8 @@ impl Pyramid {
             top = coarser.forward(&top.gelu("none"));
             levels.push(top.shallow_clone());
         }
-        levels.iter().zip(&self.outputs).map(|(x, conv)| conv.forward(x)).collect()
+        let outputs = self.outputs.iter().zip(&self.norms);
+        levels.iter().zip(outputs).map(|(x, (conv, norm))| norm.forward(conv.forward(x), mode)).collect()
     }
 }
 
@@ -86,7 +94,7 @@ mod tests {
         let config = DetectorConfig { min_level: 2, max_level: 6, channels: 4, ..DetectorConfig::default() };
         let mut params = Params::new(0, Device::Cpu);
         let pyramid = Pyramid::new(params.root(), 6, &input, &config);
-        let maps = pyramid.forward(&Tensor::zeros([2, 6, 9, 9], (Kind::Float, Device::Cpu)));
+        let maps = pyramid.forward(&Tensor::zeros([2, 6, 9, 9], (Kind::Float, Device::Cpu)), Mode::Train);
         assert_eq!(Pyramid::sides(&input, &config), [18, 9, 5, 3, 2]);
         for (map, side) in maps.iter().zip([18, 9, 5, 3, 2]) {
             assert_eq!(map.size(), [2, 4, side, side]);

@@ -4,12 +4,14 @@ use tch::{Kind, Tensor};
 
 use super::boxes;
 use super::detector::Targets;
+use super::norm::Norm;
 use super::roi_align::Rows;
 use super::rpn::Proposals;
 use super::sampling::{Candidates, assign, balanced, gather_rows};
 use crate::config::DetectorConfig;
 use crate::layers::{Conv, Linear};
 use crate::params::{Init, Scope};
+use crate::vit::Mode;
 
 /// From this IoU on an RoI is foreground, by stage.
 const IOU: [f64; 3] = [0.5, 0.6, 0.7];
@@ -22,7 +24,9 @@ const SIDE: usize = 7;
 #[derive(Debug)]
 struct Stage {
     convs: Vec<Conv>,
+    conv_norms: Vec<Norm>,
     fc: Linear,
+    fc_norm: Norm,
     class: Linear,
     code: Linear,
 }
@@ -32,20 +36,24 @@ impl Stage {
         let (c, he) = (config.channels, Init::FanIn { gain: 2.0 });
         Self {
             convs: (0..config.box_convs).map(|i| Conv::new(scope.sub("conv").sub(i), c, c, 3, he)).collect(),
+            conv_norms: (0..config.box_convs)
+                .map(|i| Norm::new(scope.sub("conv_norm").sub(i), config.norm, c))
+                .collect(),
             fc: Linear::new(scope.sub("fc"), c * SIDE * SIDE, config.box_fc, he),
+            fc_norm: Norm::new(scope.sub("fc_norm"), config.norm, config.box_fc),
             class: Linear::new(scope.sub("class"), config.box_fc, classes + 1, Init::Normal(0.01)),
             code: Linear::new(scope.sub("code"), config.box_fc, 4, Init::Normal(0.001)),
         }
     }
 
     /// RoIs `[B,P,4]` -> class logits `[B,P,C+1]` and box code `[B,P,4]`, f32.
-    fn forward(&self, rows: &Rows, rois: &Tensor) -> (Tensor, Tensor) {
+    fn forward(&self, rows: &Rows, rois: &Tensor, mode: Mode) -> (Tensor, Tensor) {
         let (b, p) = (rois.size()[0], rois.size()[1]);
         let mut x = rows.align(rois, SIDE);
-        for conv in &self.convs {
-            x = conv.forward(&x).relu();
+        for (conv, norm) in self.convs.iter().zip(&self.conv_norms) {
+            x = norm.forward(conv.forward(&x), mode).relu();
         }
-        let x = self.fc.forward(&x.flatten(1, 3)).relu();
+        let x = self.fc_norm.forward(self.fc.forward(&x.flatten(1, 3)), mode).relu();
         let shape = |y: Tensor| y.view([b, p, -1]).to_kind(Kind::Float);
         (shape(self.class.forward(&x)), shape(self.code.forward(&x)))
     }
@@ -107,13 +115,13 @@ impl RoiHead {
 
     /// Class and box loss of every stage, scalars, each divided by the number of stages: their sum is the mean over the
     /// stages, as tensorflow/models `official/vision/tasks/maskrcnn.py` (`_build_frcnn_losses`) has it.
-    pub fn losses(&self, rows: &Rows, rois: &Rois, targets: &Targets) -> Vec<(Tensor, Tensor)> {
+    pub fn losses(&self, rows: &Rows, rois: &Rois, targets: &Targets, mode: Mode) -> Vec<(Tensor, Tensor)> {
         let stages = self.stages.len();
         let mut moved: Option<Rois> = None;
         let mut losses = Vec::with_capacity(stages);
         for (s, stage) in self.stages.iter().enumerate() {
             let rois = moved.as_ref().unwrap_or(rois);
-            let (logits, code) = stage.forward(rows, &rois.boxes);
+            let (logits, code) = stage.forward(rows, &rois.boxes, mode);
             let share = |loss: Tensor| loss / stages as f64;
             losses.push((share(class_loss(&logits, rois, targets)), share(box_loss(&code, rois, targets, s))));
             if s + 1 < stages {
@@ -129,7 +137,7 @@ impl RoiHead {
         let mut boxes = proposals.boxes.shallow_clone();
         let mut all = Vec::with_capacity(self.stages.len());
         for (s, stage) in self.stages.iter().enumerate() {
-            let (logits, code) = stage.forward(rows, &boxes);
+            let (logits, code) = stage.forward(rows, &boxes, Mode::Evaluate);
             all.push(logits);
             boxes = moved(&boxes, &code, s, self.image_size);
         }
@@ -161,8 +169,7 @@ pub fn class_loss(logits: &Tensor, rois: &Rois, targets: &Targets) -> Tensor {
 pub fn box_loss(code: &Tensor, rois: &Rois, targets: &Targets, stage: usize) -> Tensor {
     let target = boxes::encode(&gather_rows(&targets.boxes, &rois.truth), &rois.boxes, CODE[stage]);
     let counted = rois.foreground.to_kind(Kind::Float);
-    let loss =
-        code.huber_loss(&target, tch::Reduction::None, 1.0).sum_dim_intlist([-1].as_slice(), false, Kind::Float);
+    let loss = code.huber_loss(&target, tch::Reduction::None, 1.0).sum_dim_intlist([-1].as_slice(), false, Kind::Float);
     (loss * &counted).sum(Kind::Float) / (counted.sum(Kind::Float) * 4.0).clamp_min(1.0)
 }
 

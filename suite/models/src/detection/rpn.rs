@@ -5,10 +5,12 @@ use tch::{Device, Kind, Tensor};
 use super::boxes;
 use super::detector::Targets;
 use super::nms::nms;
+use super::norm::Norm;
 use super::sampling::{Candidates, Sample, assign, balanced, gather_rows};
 use crate::config::{DetectorConfig, InputConfig};
 use crate::layers::Conv;
 use crate::params::{Init, Scope};
+use crate::vit::Mode;
 
 /// Anchors are coded without weights.
 const CODE: [f64; 4] = [1.0; 4];
@@ -22,7 +24,9 @@ const COORDINATES_MORE: f64 = 0.01;
 
 #[derive(Debug)]
 pub struct Rpn {
+    /// One for all levels; a level's norm is its own, as in F-VLM.
     conv: Conv,
+    norms: Vec<Norm>,
     objectness: Conv,
     code: Conv,
     /// `[A,4]`, all levels below one another, finest first.
@@ -68,6 +72,10 @@ impl Rpn {
             .collect();
         Self {
             conv: Conv::new(scope.sub("conv"), c, c, 3, Init::FanIn { gain: 2.0 }),
+            norms: (config.min_level..)
+                .take(sides.len())
+                .map(|level| Norm::new(scope.sub("conv_norm").sub(level), config.norm, c))
+                .collect(),
             objectness: Conv::new(scope.sub("objectness"), c, ratios, 1, Init::Normal(0.01)),
             code: Conv::new(scope.sub("code"), c, 4 * ratios, 1, Init::Normal(0.01)),
             per_level: anchors.iter().map(|a| a.size()[0]).collect(),
@@ -78,10 +86,10 @@ impl Rpn {
     }
 
     /// Maps `[B,C,Y,X]`, finest first.
-    pub fn forward(&self, pyramid: &[Tensor]) -> RpnOutput {
+    pub fn forward(&self, pyramid: &[Tensor], mode: Mode) -> RpnOutput {
         let (mut objectness, mut code) = (Vec::new(), Vec::new());
-        for map in pyramid {
-            let x = self.conv.forward(map).relu();
+        for (map, norm) in pyramid.iter().zip(&self.norms) {
+            let x = norm.forward(self.conv.forward(map), mode).relu();
             let b = x.size()[0];
             objectness.push(self.objectness.forward(&x).permute([0, 2, 3, 1]).reshape([b, -1]));
             code.push(self.code.forward(&x).permute([0, 2, 3, 1]).reshape([b, -1, 4]));
