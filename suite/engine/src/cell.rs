@@ -215,6 +215,7 @@ fn protocol(config: &CellConfig, fingerprints: &[&str]) -> Value {
         "data": fingerprints,
         // Not the batch size: results don't depend on it.
         "evaluation": {
+            "eval_crop": config.data.classification.eval_crop,
             "score_threshold": config.evaluation.score_threshold,
             "nms": config.evaluation.nms,
             "detections": config.evaluation.detections,

@@ -30,7 +30,28 @@ fn add(config: &mut Value, pointer: &str, key: &str, value: Value) {
 
 #[cfg(test)]
 mod tests {
+    use adamv_models::config::NormKind;
+
     use super::*;
+    use crate::config::CellConfig;
+
+    /// `tests/golden/configs_v1.json` has the configurations of the first seed of `baselines/stored/mini` of task version 1
+    /// (`adamv-bench baseline show mini --json`) and is never written again.
+    #[test]
+    fn configurations_of_task_version_1_are_read() {
+        let old: Vec<Value> = serde_json::from_str(include_str!("../tests/golden/configs_v1.json")).unwrap();
+        assert_eq!(old.len(), 6);
+        for mut config in old {
+            let system = config["system"].clone();
+            assert!(serde_json::from_value::<CellConfig>(config.clone()).is_err(), "{system}: nothing to upgrade");
+            upgrade(&mut config);
+            let config: CellConfig = serde_json::from_value(config).unwrap();
+            config.validate().unwrap();
+            assert_eq!(config.model.detector.norm, NormKind::None);
+            assert_eq!(config.data.classification.eval_crop, Some(0.875));
+            assert!(config.training.aes.is_none_or(|aes| aes.first_step(40) == 0));
+        }
+    }
 
     #[test]
     fn what_is_missing_gets_what_it_was_and_what_is_there_stays() {
