@@ -9,6 +9,7 @@ use adamv_models::detection::rpn::{self, Proposals, Rpn, RpnOutput};
 use adamv_models::detection::sampling::{Candidates, Sample, balanced};
 use adamv_models::detection::{Targets, mask_head};
 use adamv_models::params::Params;
+use adamv_models::vit::Mode;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -161,7 +162,7 @@ fn the_rpn_puts_its_losses_together() {
         rpn_batch: 2 * 252,
         ..DetectorConfig::default()
     };
-    let input = InputConfig { image_size: SIZE, patch_size: 8 };
+    let input = InputConfig { image_size: SIZE, patch_size: 8, windows: 1 };
     let mut params = Params::new(0, Device::Cpu);
     let rpn = Rpn::new(params.root(), &input, &[8, 4, 2], &config, Device::Cpu);
     let output = RpnOutput { objectness: tensor(&g["objectness"]), code: tensor(&g["code"]) };
@@ -341,7 +342,7 @@ fn a_cascades_losses_are_averaged_over_its_stages() {
         });
         let levels = Levels::new(&[8], 3, Device::Cpu);
         let features = Rows::new(&[Tensor::ones([3, 4, 8, 8], (Kind::Float, Device::Cpu))], &levels);
-        let losses = head.losses(&features, &rois(&g["stages"][0]["rois"]), &targets);
+        let losses = head.losses(&features, &rois(&g["stages"][0]["rois"]), &targets, Mode::Train);
         assert_eq!(losses.len(), stages);
         for (s, (class, code)) in losses.iter().enumerate() {
             assert_number(&(class * stages as f64), &biases["losses"][s][0]);

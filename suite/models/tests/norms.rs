@@ -245,7 +245,7 @@ impl Parts {
     fn new(kind: NormKind) -> Self {
         tch::manual_seed(0);
         let config: DetectorConfig = tiny(kind, 1).detector;
-        let input = InputConfig { image_size: 64, patch_size: 8 };
+        let input = InputConfig { image_size: 64, patch_size: 8, windows: 1 };
         let sides = Pyramid::sides(&input, &config);
         let mut params = Params::new(0, Device::Cpu);
         let mut root = params.root();
