@@ -7,7 +7,7 @@ use std::fs;
 use common::{adamv, with_suite};
 use serde_json::Value;
 
-/// One system on scenes of six shapes, as many steps as 40 seconds allow.
+/// One system on scenes of six shapes, with as many steps as half a minute on two cores allows.
 const SUITE: &str = "\
 name: learning
 description: whether anything is learnt
@@ -24,7 +24,7 @@ model:
     classification: {image_size: 32, patch_size: 8}
   detector: {box_convs: 1, mask_convs: 1, rois: 32, mask_rois: 8}
 training:
-  joint: {steps: 250, learning_rate: 2e-3, warmup: 20, batch: {classification: 64, detection: 8}}
+  joint: {steps: 200, learning_rate: 2e-3, warmup: 20, batch: {classification: 64, detection: 8}}
 evaluation:
   detections: 30
 probes: {enabled: false}
@@ -39,11 +39,11 @@ fn a_micro_cell_learns_both_tasks() {
     let accuracy = metrics["classification"]["top1"].as_f64().unwrap();
     let (boxes, masks) = (&metrics["detection"]["bbox"], &metrics["detection"]["segm"]);
     let of = |stats: &Value, name: &str| stats[name].as_f64().unwrap();
-    println!(
-        "accuracy {accuracy:.3}, AP50 {:.3}, AP75 {:.3}, APmask50 {:.3}",
-        of(boxes, "AP50"),
-        of(boxes, "AP75"),
-        of(masks, "AP50")
-    );
-    assert!(accuracy > 0.5);
+    let found = format!("accuracy {accuracy:.3}, AP50 {:.3}, of masks {:.3}", of(boxes, "AP50"), of(masks, "AP50"));
+    println!("{found}");
+    // Chance is 1 in 6 and an AP50 of 0. Without the cross-entropy, or without any one of the losses of the RPN, the box head and
+    // the mask head, one of these isn't reached.
+    assert!(accuracy >= 0.33, "{found}");
+    assert!(of(boxes, "AP50") >= 0.10, "{found}");
+    assert!(of(masks, "AP50") >= 0.06, "{found}");
 }
