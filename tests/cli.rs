@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -317,4 +318,46 @@ fn cost_needs_no_data_and_counts_every_system() {
     }
     cost(&["--system", "stl", "--system", "taps", "--k", "2"]).expect(2).says("--k: stl, taps without experts");
     assert_eq!(cost(&["--backbone", "vit-micro"]).expect(0).stdout.lines().count(), 1 + 12 + 1);
+}
+
+#[test]
+fn the_page_of_published_costs_is_what_the_command_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let printed = adamv(&root, &["cost", "--published"]).expect(0).stdout;
+    let page = fs::read_to_string(root.join("docs/cost.md")).unwrap();
+    assert!(printed == page, "docs/cost.md: run `adamv-bench cost --published > docs/cost.md`");
+    // UViT's published 6.9 G multiply-adds at 224 px are those of one window.
+    assert!(
+        page.contains("| UViT-B at 224 | 32.80 | 6.90 | uvit-base, global attention (one window) | 32.70 | 6.83 |"),
+        "{page}"
+    );
+    adamv(&root, &["cost", "--published", "absent.yaml"]).expect(2).says("absent.yaml");
+    adamv(&root, &["cost", "--published", "--json"]).expect(2).says("--json");
+}
+
+#[test]
+fn results_of_an_older_task_version_say_so() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // A stored baseline beside a suite of its name whose version is higher than that of its results.
+    let dir = folder();
+    let stored = dir.path().join("baselines/stored/smoke");
+    fs::create_dir_all(&stored).unwrap();
+    for file in fs::read_dir(root.join("baselines/stored/smoke")).unwrap().map(Result::unwrap) {
+        if file.path().is_file() {
+            fs::copy(file.path(), stored.join(file.file_name())).unwrap();
+        }
+    }
+    let version = |version: u64| {
+        let suites = dir.path().join("suite/suites");
+        fs::create_dir_all(&suites).unwrap();
+        fs::write(suites.join("smoke.yaml"), format!("task_version: {version}\n")).unwrap();
+        let shown = adamv(dir.path(), &["baseline", "show", "smoke"]).expect(0).stdout;
+        adamv(dir.path(), &["report", "smoke", "--out", "page"]).expect(0);
+        (shown, fs::read_to_string(dir.path().join("page/report.md")).unwrap())
+    };
+    let note = "they can't be compared";
+    let (shown, page) = version(3);
+    assert!(shown.contains("task version 2") && shown.contains(note) && page.contains(note), "{shown}");
+    let (shown, page) = version(2);
+    assert!(!shown.contains(note) && !page.contains(note), "{shown}");
 }
