@@ -105,6 +105,11 @@ fn same_bits(system: &str, kills: usize, more: &str) -> Vec<Option<Vec<u64>>> {
 fn killed_again_and_again_and_still_the_same_bits() {
     same_bits("stl", 10, "");
     same_bits("mtl-vit", 3, "");
+    // In two stages, of which the first is so short that kills come in both.
+    for system in ["large-dense", "taps", "mtl-moe"] {
+        let short = format!("by_system: {{{system}: {{training.two_stages: true, training.first_stage.steps: 9}}}}\n");
+        same_bits(system, 4, &short);
+    }
     // Losses that rise, so that the number of experts changes; most of the time is spent where it can.
     let rising = "\
 by_system:

@@ -203,7 +203,7 @@ impl CellConfig {
         if let Some(aes) = self.training.aes.as_ref().filter(|aes| !aes.is_off()) {
             let none = format!("null: {} has no experts", self.system);
             check(model.backbone.moe.is_some(), "training.aes", "a value", &none)?;
-            aes.validate(self.training.joint.steps)?;
+            aes.validate(self.training.joint.steps, self.training.joint.warmup)?;
         }
         self.evaluation.validate()?;
         self.probes.validate()

@@ -9,7 +9,7 @@ use adamv_models::systems::{self, Phase, System};
 use adamv_store::TaskCost;
 use serde::Serialize;
 
-use crate::aes::AesConfig;
+use crate::aes::{AesConfig, AesMode};
 use crate::cell::task_costs;
 use crate::config::CellConfig;
 use crate::data;
@@ -139,7 +139,12 @@ fn work(config: &CellConfig, system: &dyn System, sizes: &Sizes) -> Result<Work,
 /// Images that an evaluation of adaptive expert selection looks at, of `images` training samples.
 fn looked_at(aes: &AesConfig, images: usize, batch: usize) -> f64 {
     let held_out = (images as f64 * aes.validation_share).max(batch as f64);
-    aes.most_batches().map_or(held_out, |most| held_out.min(most as f64 * batch as f64))
+    match (aes.most_batches(), aes.mode) {
+        (None, _) => held_out,
+        // It goes round.
+        (Some(most), AesMode::Released) => most as f64 * batch as f64,
+        (Some(most), _) => held_out.min(most as f64 * batch as f64),
+    }
 }
 
 fn sizes(config: &CellConfig) -> Sizes {
@@ -243,5 +248,8 @@ mod tests {
         // 96 evaluations after the warm-up, of a batch each: 1% of 100 samples is less.
         let selected = plan_of(false, "paper").work.evaluate_macs[0] - one.work.evaluate_macs[0];
         assert_eq!(selected, 96.0 * 1024.0 * one.costs[0].macs.unwrap() as f64);
+        // The released code starts at once and reads 11 batches each time, round and round.
+        let released = plan_of(false, "released").work.evaluate_macs[0] - one.work.evaluate_macs[0];
+        assert_eq!(released, 100.0 * 11.0 * 1024.0 * one.costs[0].macs.unwrap() as f64);
     }
 }

@@ -68,9 +68,12 @@ mod tests {
                 let (picks, n) = (&seen[&task], samples(task));
                 let different: BTreeSet<(u64, usize)> = picks.iter().map(|pick| (pick.epoch, pick.index)).collect();
                 assert_eq!(different.len(), picks.len(), "{}: a pick of {task} comes twice", config.system);
-                // So many picks, all different and all of the first epochs: none is left out.
-                let epochs = picks.len().div_ceil(n) as u64;
-                assert!(epochs > 4 && picks.iter().all(|pick| pick.epoch < epochs), "{}: {task}", config.system);
+                for epoch in 0..=(picks.len() / n) as u64 {
+                    let seen = picks.iter().filter(|pick| pick.epoch == epoch).count();
+                    let wanted = n.min(picks.len() - epoch as usize * n);
+                    assert_eq!(seen, wanted, "{}: {task} leaves out a pick of epoch {epoch}", config.system);
+                }
+                assert!(picks.len() > 4 * n, "{}: {task} has too few epochs to tell", config.system);
             }
         }
     }

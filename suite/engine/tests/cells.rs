@@ -160,6 +160,30 @@ fn a_resumed_cell_equals_an_uninterrupted_one_bit_for_bit() {
     }
 }
 
+/// Nothing is learnt at a rate of 0, so a batch's loss tells the batch.
+#[test]
+fn the_second_stage_reads_on_where_the_first_one_left_the_data() {
+    let root = tempfile::tempdir().unwrap();
+    let losses = |name: &str, two_stages: bool, steps: u64| -> Vec<f64> {
+        let mut config = tiny("mtl-vit");
+        config.model.backbone.drop_path = 0.0;
+        let training = &mut config.training;
+        (training.two_stages, training.ema_decay, training.log_every) = (two_stages, 0.0, 1);
+        training.joint.steps = steps;
+        for schedule in [&mut training.first_stage, &mut training.joint] {
+            (schedule.learning_rate, schedule.warmup) = (0.0, 0);
+        }
+        run(root.path(), name, &config, &mut ()).unwrap();
+        let rows = History::read(&CellDir::new(root.path().join(name)).history()).unwrap().rows;
+        rows.into_iter().filter(|row| row.metric == "cross_entropy").map(|row| row.value).collect()
+    };
+    // 7 steps of the first stage and 9 of both tasks, beside 16 of both tasks.
+    let (two, one) = (losses("two", true, 9), losses("one", false, 16));
+    assert_eq!(two.len(), 16);
+    assert_eq!(two, one);
+    assert_ne!(two[..7], two[7..14]);
+}
+
 fn probes(root: &Path, name: &str) -> Probes {
     Probes::read(&CellDir::new(root.join(name)).probes()).unwrap()
 }
@@ -558,8 +582,9 @@ fn every_term_is_in_the_history_and_the_rate_follows_its_schedule() {
 fn predict_says_of_a_validation_image_what_evaluation_said() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    let config = tiny("mtl-vit");
-    let record = run(root, "cell", &config, &mut ()).unwrap();
+    let mut config = tiny("mtl-vit");
+    config.model.detector.norm = NormKind::None;
+    let mut record = run(root, "cell", &config, &mut ()).unwrap();
     write_record(&root.join("cell"), &record).unwrap();
     let images = root.join("data/detection/val");
     let summary = predict(&root.join("cell"), &images, &root.join("out"), None, Device::Cpu).unwrap();
@@ -572,6 +597,16 @@ fn predict_says_of_a_validation_image_what_evaluation_said() {
         assert_eq!(a["category_id"], b["category_id"]);
         assert_same(a, b);
     }
+    // As task version 1 wrote it: no norm, and windows of the backbone.
+    let model = &mut record.config["model"];
+    assert_eq!(model["detector"].as_object_mut().unwrap().remove("norm"), Some("none".into()));
+    for task in ["classification", "detection"] {
+        assert_eq!(model["inputs"][task].as_object_mut().unwrap().remove("windows"), Some(1.into()));
+    }
+    model["backbone"]["windows"] = 1.into();
+    write_record(&root.join("cell"), &record).unwrap();
+    predict(&root.join("cell"), &images, &root.join("old"), None, Device::Cpu).unwrap();
+    assert_eq!(ours, read(root.join("old/detection.json")));
     let empty = tempfile::tempdir().unwrap();
     let error = predict(&root.join("cell"), empty.path(), &root.join("none"), None, Device::Cpu).unwrap_err();
     assert!(error.to_string().contains("holds no image") && !root.join("none").exists(), "{error}");

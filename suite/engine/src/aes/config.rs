@@ -92,11 +92,11 @@ impl AesConfig {
         sum / samples as f64
     }
 
-    /// Checks every value for a phase of `steps` steps; nothing when it is off.
+    /// Checks every value for a phase of `steps` steps, `warmup` of them warm-up; nothing when it is off.
     ///
     /// # Errors
     /// [`AesError::Config`]: the first value that is out of its range, by key.
-    pub fn validate(&self, steps: u64) -> Result<(), AesError> {
+    pub fn validate(&self, steps: u64, warmup: u64) -> Result<(), AesError> {
         if self.is_off() {
             return Ok(());
         }
@@ -108,9 +108,9 @@ impl AesConfig {
         let range = "1 or more, or null for all of D_val";
         check(batches != Some(0), "training.aes.validation_batches", 0, range)?;
         let last = steps / self.every * self.every;
-        let start = self.start_after.unwrap_or(0);
+        let start = self.start_after.map_or_else(|| format!("null (the warm-up, {warmup})"), |start| start.to_string());
         let range = format!("0 to {last}, the phase's last evaluation (or null for its warm-up)");
-        check(start <= last, "training.aes.start_after", start, range)?;
+        check(self.first_step(warmup) <= last, "training.aes.start_after", start, range)?;
         let range = format!("less than {steps}, the steps of the phase, or k could never change");
         let waits = self.mode == AesMode::Released;
         check(!waits || self.patience < steps, "training.aes.patience", self.patience, range)
@@ -125,7 +125,7 @@ mod tests {
     use crate::aes::Aes;
 
     fn message(config: AesConfig, steps: u64) -> String {
-        config.validate(steps).unwrap_err().to_string()
+        config.validate(steps, 300).unwrap_err().to_string()
     }
 
     #[test]
@@ -155,6 +155,10 @@ mod tests {
             (
                 message(AesConfig { start_after: Some(8001), ..base() }, 9000),
                 ["training.aes.start_after", "8001", "0 to 8000"],
+            ),
+            (
+                message(AesConfig { every: 250, ..base() }, 450),
+                ["training.aes.start_after", "null (the warm-up, 300)", "0 to 250"],
             ),
         ];
         for (message, parts) in cases {
@@ -187,12 +191,12 @@ mod tests {
 
     #[test]
     fn what_fits_passes_and_off_is_not_checked() {
-        AesConfig::default().validate(2000).unwrap();
+        AesConfig::default().validate(2000, 2000).unwrap();
         AesConfig { mode: AesMode::Released, validation_batches: Some(11), ..AesConfig::default() }
-            .validate(5001)
+            .validate(5001, 5001)
             .unwrap();
-        AesConfig { every: 10, patience: 1 << 40, ..AesConfig::default() }.validate(10).unwrap();
-        AesConfig { mode: AesMode::Off, every: 0, ..AesConfig::default() }.validate(1).unwrap();
+        AesConfig { every: 10, patience: 1 << 40, ..AesConfig::default() }.validate(10, 10).unwrap();
+        AesConfig { mode: AesMode::Off, every: 0, ..AesConfig::default() }.validate(1, 1).unwrap();
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! (`official/vision/modeling/heads`, `decoders/fpn.py`) have theirs: between each hidden layer and its ReLU, which is the
 //! RPN's convolution (one convolution for all levels, one norm for each level), the convolutions and the fully connected layer
 //! of every box head, the convolutions and the deconvolution of the mask head; and after the last convolution of each level
-//! of the pyramid, without an activation. The layers that predict scores, boxes and masks have none. F-VLM's own choices are
-//! BatchNorm and, with `use_batch_norm = False`, flax's LayerNorm. Its pyramid's convolutions have no bias; ours keep theirs,
-//! so that a weight has the same name and first value with every norm.
+//! of the pyramid, without an activation. The layers that predict scores, boxes and masks have none. The heads of
+//! F-VLM have BatchNorm or, with `use_batch_norm = False`, flax's LayerNorm; its plain pyramid has BatchNorm or nothing. DITO, the
+//! detector on a ViT in the same code (`fvlm/dito`), has LayerNorm in heads and pyramid. F-VLM's pyramid's convolutions have no
+//! bias; ours keep theirs, so that a weight has the same name and first value with every norm.
 
 use tch::Tensor;
 
