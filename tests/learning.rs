@@ -41,9 +41,10 @@ fn a_micro_cell_learns_both_tasks() {
     let of = |stats: &Value, name: &str| stats[name].as_f64().unwrap();
     let found = format!("accuracy {accuracy:.3}, AP50 {:.3}, of masks {:.3}", of(boxes, "AP50"), of(masks, "AP50"));
     println!("{found}");
-    // Chance is 1 in 6 and an AP50 of 0. Without the cross-entropy, or without any one of the losses of the RPN, the box head and
-    // the mask head, one of these isn't reached.
+    // Chance is 1 in 6 and an AP50 of 0. On two cores it was 0.405, 0.167 and 0.099. Without one loss, accuracy aside: without the
+    // RPN's scores 0.030 and 0.018, its boxes 0.090 and 0.055, the classes of RoIs 0.013 and 0.020, its masks
+    // 0.175 and 0.033. The box head's own boxes it can't tell in so few steps (0.147 and 0.086).
     assert!(accuracy >= 0.33, "{found}");
-    assert!(of(boxes, "AP50") >= 0.10, "{found}");
-    assert!(of(masks, "AP50") >= 0.06, "{found}");
+    assert!(of(boxes, "AP50") >= 0.12, "{found}");
+    assert!(of(masks, "AP50") >= 0.07, "{found}");
 }
